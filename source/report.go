@@ -1,0 +1,45 @@
+package source
+
+import "time"
+
+// Change is one applied change, a row of the warehouse's history.
+type Change struct {
+	// ID identifies the change for de-duplication: replaying the same evidence
+	// gives the same id.
+	ID       uint64
+	Table    Table
+	Key      Key
+	At       int64  // as_of of the observation, ms
+	Op       string // "create", "update", "delete", "restore"
+	Origin   string // what brought it: a webhook's event type, "poll", "bin", …
+	Previous string // JSON of the state before, where Zoho sent it and history is full
+}
+
+// TableStatus is what analysts and operators see of one table's sync. Zero
+// times mean "not yet".
+type TableStatus struct {
+	Table         Table
+	Phase         string    // waiting, snapshot, following, resync, skipped
+	Reason        string    // why a table is skipped or waits, for people
+	CompleteUntil time.Time // Zoho's clock: everything changed before is in
+	LastEventAt   time.Time // newest webhook event applied, Zoho's clock
+	LastPollAt    time.Time
+	LastResyncAt  time.Time
+	Drift         uint64 // rows the last resync had to repair
+}
+
+// RunReport is the outcome of one resync of one table: the drift report.
+type RunReport struct {
+	Run                 string
+	Table               Table
+	Trigger             string // "cron", "command", "demo", "recovery"
+	Started, Finished   time.Time
+	Read                uint64 // records seen at the source
+	Unchanged, Repaired uint64
+	Deleted             uint64 // absent at the source, confirmed by GET
+	Resurrected         uint64
+	MissedBySearch      uint64 // absent from search, alive by GET
+	NotVisible          uint64 // GET refused: kept
+	Incomplete          bool   // no absence was derived
+	Err                 string // why it ended early, "" otherwise
+}
