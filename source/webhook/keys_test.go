@@ -1,0 +1,119 @@
+package webhook
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/lestrrat-go/jwx/v3/jwa"
+)
+
+// wantRequests holds the number of fetches so far.
+func (s *jwksServer) wantRequests(t *testing.T, want int64) {
+	t.Helper()
+	if got := s.requests.Load(); got != want {
+		t.Errorf("%d fetches of the keys, want %d", got, want)
+	}
+}
+
+func TestKeysAreFetchedOnceAndKept(t *testing.T) {
+	clock := clockwork.NewFakeClockAt(now)
+	jwks := newJWKS(t, "k1")
+	keys := NewKeys(jwks.URL, nil, clock)
+	for range 3 {
+		if key, err := keys.Key(t.Context(), "k1"); err != nil || !key.Equal(rsaKeys()[0].Public()) {
+			t.Fatal(key, err)
+		}
+	}
+	jwks.wantRequests(t, 1)
+
+	// A key rotated in is fetched when it is first seen, but not more often than every ten seconds.
+	jwks.publish(t, "k1", "k2")
+	if _, err := keys.Key(t.Context(), "k2"); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("within ten seconds: %v", err)
+	}
+	jwks.wantRequests(t, 1)
+	clock.Advance(refetchEvery)
+	if key, err := keys.Key(t.Context(), "k2"); err != nil || !key.Equal(rsaKeys()[1].Public()) {
+		t.Errorf("after ten seconds: %v, %v", key, err)
+	}
+	jwks.wantRequests(t, 2)
+
+	// A key taken away is not trusted for more than a day.
+	jwks.publish(t, "other")
+	clock.Advance(keysMaxAge)
+	if _, err := keys.Key(t.Context(), "k1"); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("withdrawn key: %v", err)
+	}
+	jwks.wantRequests(t, 3)
+}
+
+func TestKeysOutliveAnOutage(t *testing.T) {
+	clock := clockwork.NewFakeClockAt(now)
+	jwks := newJWKS(t, "k1")
+	keys := NewKeys(jwks.URL, nil, clock)
+	if _, err := keys.Key(t.Context(), "k1"); err != nil {
+		t.Fatal(err)
+	}
+	jwks.broken.Store(true)
+	clock.Advance(keysMaxAge)
+	if _, err := keys.Key(t.Context(), "k1"); err != nil {
+		t.Errorf("held key: %v", err)
+	}
+	if _, err := keys.Key(t.Context(), "k2"); err == nil || errors.Is(err, ErrUnknownKey) {
+		t.Errorf("a key that cannot be looked up: %v", err)
+	}
+	jwks.wantRequests(t, 2)
+}
+
+func TestUnusableKeySets(t *testing.T) {
+	for name, body := range map[string]string{
+		"HTML": "<html>", "empty": `{"keys":[]}`, "symmetric": `{"keys":[{"kty":"oct","kid":"k1","k":"c2VjcmV0"}]}`,
+		"for encryption": `{"keys":[{"kty":"RSA","kid":"k1","use":"enc","n":"AQAB","e":"AQAB"}]}`,
+		"without id":     `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
+	} {
+		if keys, err := parseKeys([]byte(body)); err == nil {
+			t.Errorf("%s: %d keys", name, len(keys))
+		}
+	}
+}
+
+// TestKeysDown: when the keys cannot be fetched it is not the sender's fault, so 503, in both modes.
+func TestKeysDown(t *testing.T) {
+	for _, mode := range []Mode{JWTIfPresent, JWTRequired} {
+		f := start(t, func(f *fixture, _ *Config, r *Route) {
+			r.JWT = mode
+			f.jwks.broken.Store(true)
+		})
+		token := goodToken().sign(t)
+		if got := f.post(token, ticketAdd); got != http.StatusServiceUnavailable {
+			t.Errorf("%s: status %d", mode, got)
+		}
+		f.jwks.broken.Store(false)
+		f.clock.Advance(refetchEvery)
+		if got := f.post(token, ticketAdd); got != http.StatusOK {
+			t.Errorf("%s: status %d once the keys are back", mode, got)
+		}
+		if events, _ := f.log.events(t); len(events) != 1 {
+			t.Errorf("%s: %d events", mode, len(events))
+		}
+	}
+}
+
+func TestRotatedKeyIsAccepted(t *testing.T) {
+	f := start(t, nil)
+	if got := f.post(goodToken().sign(t), ticketAdd); got != 200 {
+		t.Fatal(got)
+	}
+	f.jwks.publish(t, "k1", "k2")
+	f.clock.Advance(time.Minute)
+	rotated := tokenOf{kid: "k2", alg: jwa.RS256(), key: rsaKeys()[1], claims: goodToken().claims}.sign(t)
+	for range 2 {
+		if got := f.post(rotated, ticketAdd); got != 200 {
+			t.Errorf("status %d", got)
+		}
+	}
+	f.jwks.wantRequests(t, 2)
+}
