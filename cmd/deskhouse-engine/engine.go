@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"deskhouse/sink/embedded/launch"
+)
+
+// engineArgs is the command line of clickhouse local that makes it a server: it opens both listeners, says its version on
+// stdout, then reads the gate, which blocks until the gate is closed. "INTO OUTFILE" is needed for the version because the
+// library keeps ordinary results in memory. --user is not accepted by clickhouse local.
+func engineArgs(a launch.Args, gatePath string) []string {
+	args := []string{"clickhouse", "--path", a.Dir}
+	if a.ConfigFile != "" {
+		args = append(args, "--config-file", a.ConfigFile)
+	}
+	return append(args,
+		"--listen_host", a.Host, "--tcp_port", strconv.Itoa(a.TCPPort), "--http_port", strconv.Itoa(a.HTTPPort),
+		"--multiquery", "--query",
+		"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "+
+			"SELECT version() INTO OUTFILE '/dev/fd/1' APPEND FORMAT TSVRaw; "+
+			"SELECT * FROM file('"+gatePath+"', LineAsString)")
+}
+
+// portsFree tells a taken port from other failures. It is only a test: between it and the engine's own bind the port may
+// still go, which the second call in serveUntilClosed finds.
+func portsFree(a launch.Args) error {
+	for _, port := range []int{a.TCPPort, a.HTTPPort} {
+		l, err := net.Listen("tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))
+		if err != nil {
+			return fail(launch.ExitListen, "cannot listen on %s port %d: %w", a.Host, port, err)
+		}
+		l.Close()
+	}
+	return nil
+}
+
+// lockDir creates the data folder and takes it for this process. The lock is the kernel's: it ends with the process,
+// however that ends. (The engine locks a file of its own as well, "status", but says so only as text.)
+func lockDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fail(launch.ExitEngine, "data folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, launch.LockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fail(launch.ExitEngine, "data folder: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fail(launch.ExitInUse, "data folder %s is in use by another process", dir)
+	}
+	if err == nil {
+		err = writePID(f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+func writePID(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return fail(launch.ExitEngine, "lock file: %w", err)
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+		return fail(launch.ExitEngine, "lock file: %w", err)
+	}
+	return nil
+}
