@@ -56,8 +56,9 @@ type Observation struct {
 	// Previous is the JSON of the state before the change, where Zoho sent it.
 	Previous string
 	// Origin names the cause for the changes table and the logs: "snapshot",
-	// "poll", "resync", "re-read", "bin", or a webhook's event type.
-	Origin string
+	// "poll", "resync", "re-read", "bin" or "webhook"; Event is Zoho's event
+	// type for the last.
+	Origin, Event string
 }
 
 // Coverage is what one portal's replies have been seen to carry. Agent
@@ -213,7 +214,7 @@ type Event struct {
 // again. A delete needs nothing but the id.
 func (c *Coverage) FromEvent(ev Event, rec *Record) Observation {
 	o := Observation{Key: rec.Key, Evidence: EvidenceWebhook, AsOf: max(ev.Time, rec.Modified),
-		Record: rec, Origin: ev.Type, Previous: ev.Previous}
+		Record: rec, Origin: "webhook", Event: ev.Type, Previous: ev.Previous}
 	o.SeenAt = o.AsOf
 	deleted := ev.Deleted || rec.Deleted
 	if ev.ZohoNow != 0 && o.AsOf > ev.ZohoNow+maxEventLead || o.AsOf == 0 || !ev.Trust {

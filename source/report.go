@@ -9,11 +9,26 @@ type Change struct {
 	ID       uint64
 	Table    Table
 	Key      Key
-	At       int64  // as_of of the observation, ms
-	Op       string // "create", "update", "delete", "restore"
-	Origin   string // what brought it: a webhook's event type, "poll", "bin", …
-	Previous string // JSON of the state before, where Zoho sent it and history is full
+	At       int64 // as_of of the observation, ms on Zoho's clock
+	Op       Op
+	Origin   string    // "webhook", "poll", "bin", "re-read", "resync"
+	Event    string    // Zoho's event type, for webhooks
+	Received time.Time // when this process learned of it, local clock, UTC
+	Version  uint64    // _version of the row it made
+	Previous string    // JSON of the state before, "" when Zoho sent none
 }
+
+// Op is what a change made of a row.
+type Op string
+
+// The kinds of changes; OpNone is none: only the as_of of a row moved.
+const (
+	OpNone    Op = ""
+	OpInsert  Op = "insert"
+	OpUpdate  Op = "update"
+	OpDelete  Op = "delete"
+	OpRestore Op = "restore"
+)
 
 // TableStatus is what analysts and operators see of one table's sync. Zero
 // times mean "not yet".

@@ -1,0 +1,169 @@
+package zohodesk
+
+import (
+	"fmt"
+	"time"
+
+	"deskhouse/source"
+)
+
+// Credits of the calls (CREDITS): a record by id costs 1, a page by its
+// offset. Where the sources differ (5 or 10, 10 or 50) the lower, official
+// figure stands; the weight header of the reply corrects it.
+const weightOfGet = 1
+
+func weightOfList(offset int) int64 {
+	switch {
+	case offset <= 2_000:
+		return 3
+	case offset <= 10_000:
+		return 5
+	case offset <= 50_000:
+		return 10
+	case offset <= 100_000:
+		return 50
+	}
+	return 100
+}
+
+// creditProbe is how long calls wait for credits before one is let through to
+// learn whether there are new ones: 48 a day cost some 150 credits, 3 % of the
+// smallest allowance, and only on days that ran out.
+const creditProbe = 30 * time.Minute
+
+// budget counts the credits of a day. It decides, it does not wait; every
+// method is pure but for the receiver, and all times are handed in.
+type budget struct {
+	perDay     int64   // the portal's allowance: configured, or the largest seen; 0 = unknown
+	configured bool    // perDay is the user's word
+	share      float64 // reserve as a share of perDay
+	fixed      int64   // reserve as a number, instead of share when above 0
+
+	left    int64     // as told or estimated, -1 = unknown
+	pending int64     // expected cost of the calls in flight
+	heard   time.Time // when a call was last let through or answered
+	resetAt time.Time // next 00:00 of the data centre
+	zone    *time.Location
+
+	spent      int64 // by this client
+	byPriority [source.ForHydration + 1]int64
+	today      int64 // by this client since the last reset
+}
+
+func newBudget(cfg Config, zone *time.Location, now time.Time) budget {
+	b := budget{perDay: int64(cfg.CreditsPerDay), configured: cfg.CreditsPerDay > 0, share: cfg.Reserve,
+		fixed: int64(cfg.ReserveCredits), left: -1, zone: zone, heard: now}
+	if b.configured {
+		b.left = b.perDay
+	}
+	b.resetAt = nextMidnight(now, zone)
+	return b
+}
+
+// nextMidnight is when a new day's credits come (CREDITS: every 24 h at 00:00
+// of the data centre's time).
+func nextMidnight(now time.Time, zone *time.Location) time.Time {
+	t := now.In(zone)
+	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone).UTC()
+}
+
+// roll starts a new day when its time has come.
+func (b *budget) roll(now time.Time) {
+	if now.Before(b.resetAt) {
+		return
+	}
+	b.resetAt = nextMidnight(now, b.zone)
+	b.today = 0
+	b.forget()
+}
+
+// forget drops what was known to be left, so that the next reply tells.
+func (b *budget) forget() {
+	b.left = -1
+	if b.configured {
+		b.left = max(b.perDay-b.today, 0)
+	}
+}
+
+// reserve is what is left to the portal's other integrations.
+func (b *budget) reserve() int64 {
+	if b.fixed > 0 {
+		return min(b.fixed, b.perDay)
+	}
+	return int64(float64(b.perDay) * b.share)
+}
+
+// floor is the number of credits that calls of a priority leave untouched:
+// re-reads may use half of the reserve (an event must not wait for midnight),
+// polls none of it, and the bulk of snapshot and hydration leaves a tenth of
+// the rest to polls as well.
+func (b *budget) floor(p source.Priority) int64 {
+	r := b.reserve()
+	switch p {
+	case source.ForReread:
+		return r / 2
+	case source.ForPoll:
+		return r
+	}
+	return r + (b.perDay-r)/10
+}
+
+// allows reports whether a call of that priority and cost may be sent.
+func (b *budget) allows(p source.Priority, weight int64) bool {
+	return b.left < 0 || b.left-b.pending-weight >= b.floor(p)
+}
+
+// probeAt is when one call may go out although none is allowed.
+func (b *budget) probeAt() time.Time {
+	at := b.heard.Add(creditProbe)
+	if b.resetAt.Before(at) {
+		return b.resetAt
+	}
+	return at
+}
+
+func (b *budget) sent(weight int64, now time.Time) {
+	b.pending += weight
+	b.heard = now
+}
+
+// settle replaces the expected cost of a call by what its reply told. cost and
+// left are -1 where the reply had no such header.
+func (b *budget) settle(p source.Priority, expected, cost, left int64, charged bool, now time.Time) int64 {
+	b.pending -= expected
+	b.heard = now
+	if cost < 0 {
+		cost = expected
+	}
+	if !charged {
+		cost = 0
+	}
+	b.spent, b.today, b.byPriority[p] = b.spent+cost, b.today+cost, b.byPriority[p]+cost
+	switch {
+	case left >= 0:
+		b.left = left
+		if !b.configured {
+			b.perDay = max(b.perDay, left+cost)
+		}
+	case b.left >= 0:
+		b.left = max(b.left-cost, 0)
+	}
+	return cost
+}
+
+// why explains to people what held-back calls wait for.
+func (b *budget) why() string {
+	return fmt.Sprintf("%d credits left today, %d are reserved for other integrations", max(b.left, 0), b.reserve())
+}
+
+// Credits is what a connection has spent and has left, as far as it knows.
+type Credits struct {
+	Spent      int64                     // since the client was made
+	Today      int64                     // since 00:00 of the data centre, by this client
+	ByPriority map[source.Priority]int64 // Spent by purpose
+	PerDay     int64                     // the portal's allowance, 0 = not known yet
+	Remaining  int64                     // as Zoho told last, or estimated; -1 = not known yet
+	Reserve    int64                     // kept for others
+	ResetAt    time.Time                 // when the next day's credits are expected, UTC
+	Calls      int64                     // requests sent, retries included
+}

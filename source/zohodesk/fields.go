@@ -1,0 +1,138 @@
+package zohodesk
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"deskhouse/source"
+)
+
+// The two resources that describe fields. /organizationFields is deprecated
+// since 2026-07-01 (OAS FieldOld.json); what it answers now is not documented,
+// so both are supported and the one that answers is kept.
+const (
+	NewFields = "fields"
+	OldFields = "organizationFields"
+)
+
+// FieldModules returns every module that either resource documents, the synced
+// ones first (OAS Field.json, FieldOld.json). Custom modules (cm_*) are left
+// out.
+func FieldModules() []string {
+	return []string{"tickets", "products", "contracts", "contacts", "accounts", "tasks", "calls", "events", "timeEntry", "agents"}
+}
+
+// fieldMemory remembers which resource answered for a module.
+type fieldMemory struct {
+	mu       sync.Mutex
+	answered map[string]string
+}
+
+func newFieldMemory() *fieldMemory { return &fieldMemory{answered: map[string]string{}} }
+
+// order returns the resources to ask, the one that answered last time first.
+func (m *fieldMemory) order(module string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answered[module] == OldFields {
+		return []string{OldFields, NewFields}
+	}
+	return []string{NewFields, OldFields}
+}
+
+func (m *fieldMemory) note(module, resource string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answered[module] = resource
+}
+
+// FieldsEndpoint names the resource that answered last for a module, NewFields
+// or OldFields, "" when none has yet. Rows of one resource prove nothing about
+// rows of the other.
+func (c *Client) FieldsEndpoint(module string) string {
+	c.fields.mu.Lock()
+	defer c.fields.mu.Unlock()
+	return c.fields.answered[module]
+}
+
+// Fields returns all fields of a module in one page, as records of
+// OrganizationFields, and apart the metadata of its custom fields. It asks
+// /fields, and /organizationFields when that is refused (403, 404, 422), and
+// remembers per module which one answered.
+//
+// A module that neither knows is FaultInvalid or FaultNotFound, one that may
+// not be read FaultForbidden: the caller skips it and derives no absence.
+func (c *Client) Fields(ctx context.Context, p source.Priority, module string) (source.Page, []source.CustomField, error) {
+	var refusals []error
+	for _, resource := range c.fields.order(module) {
+		page, err := c.fieldsFrom(ctx, p, resource, module)
+		if err == nil {
+			c.fields.note(module, resource)
+			return page, customFields(page.Records), nil
+		}
+		if !refused(err) {
+			return source.Page{}, nil, err
+		}
+		refusals = append(refusals, err)
+	}
+	return source.Page{}, nil, weightier(refusals)
+}
+
+func (c *Client) fieldsFrom(ctx context.Context, p source.Priority, resource, module string) (source.Page, error) {
+	page := source.Page{Count: -1}
+	r, err := c.do(ctx, &call{endpoint: resource, method: "GET", path: resource,
+		query: url.Values{"module": {module}}, priority: p, weight: weightOfList(0),
+		decode: func(body []byte) (err error) {
+			page, err = parsePage(source.Lookup(source.OrganizationFields), module, body)
+			return err
+		}})
+	if err != nil {
+		return source.Page{}, err
+	}
+	page.At = r.at
+	return page, nil
+}
+
+// refused reports whether an answer speaks of the request, not of the moment.
+func refused(err error) bool {
+	return source.IsFault(err, source.FaultForbidden) || source.IsFault(err, source.FaultNotFound) ||
+		source.IsFault(err, source.FaultInvalid)
+}
+
+// weightier picks the refusal to report: a missing permission, which a person
+// can grant, before an unknown module; else the first.
+func weightier(refusals []error) error {
+	for _, err := range refusals {
+		if source.IsFault(err, source.FaultForbidden) {
+			return err
+		}
+	}
+	return refusals[0]
+}
+
+// customFields picks the custom ones: isCustomField says so in both resources,
+// and their API names start with cf_.
+func customFields(records []*source.Record) []source.CustomField {
+	var custom []source.CustomField
+	for _, r := range records {
+		name := fieldText(r, "apiName")
+		is, known := source.ParseBool(fieldValue(r, "isCustomField"))
+		if is || !known && strings.HasPrefix(name, "cf_") {
+			custom = append(custom, source.CustomField{APIName: name, Label: fieldText(r, "displayLabel"), Type: fieldText(r, "type")})
+		}
+	}
+	return custom
+}
+
+func fieldValue(r *source.Record, name string) string {
+	i := slices.IndexFunc(r.Resource.Fields, func(f source.Field) bool { return f.Name == name })
+	return r.Value(i)
+}
+
+func fieldText(r *source.Record, name string) string {
+	text, _ := source.ParseString(fieldValue(r, name))
+	return text
+}
