@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"deskhouse/source"
+)
+
+// Desk is the portal as the pipeline uses it. Errors are *source.CallError;
+// the client has already retried what is worth retrying at once. Safe for
+// concurrent use.
+type Desk interface {
+	Search(ctx context.Context, p source.Priority, t source.Table, q source.Query) (source.Page, error)
+	Get(ctx context.Context, p source.Priority, t source.Table, id uint64) (*source.Record, source.Timing, error)
+	List(ctx context.Context, p source.Priority, t source.Table, q source.ListQuery) (source.Page, error)
+	Archived(ctx context.Context, p source.Priority, departmentID uint64, offset, limit int) (source.Page, error)
+	Fields(ctx context.Context, p source.Priority, module string) (source.Page, []source.CustomField, error)
+	Bin(ctx context.Context, p source.Priority, t source.Table, offset, limit int) ([]source.BinItem, source.Timing, error)
+	// ZohoNow is the portal's clock, zero before the first reply.
+	ZohoNow() time.Time
+}
+
+// Warehouse is the sink. Writing the same rows again is harmless. An error
+// means that nothing is promised and the same call may be made again.
+type Warehouse interface {
+	Heads(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]source.Head, error)
+	Write(ctx context.Context, t source.Table, rows []source.Row, epoch uint64) error
+	SideStamps(ctx context.Context, t source.Table, reg source.Register, keys []source.Key) (map[source.Key]source.Stamp, error)
+	WriteSide(ctx context.Context, t source.Table, reg source.Register, rows []source.SideRow, epoch uint64) error
+	WriteChanges(ctx context.Context, changes []source.Change) error
+	SavePosition(ctx context.Context, name string, seq uint64) error
+	Position(ctx context.Context, name string) (seq uint64, ok bool, err error)
+	SaveStatus(ctx context.Context, rows []source.TableStatus) error
+	SaveRun(ctx context.Context, r source.RunReport) error
+	EnsureCustomFields(ctx context.Context, t source.Table, fields []source.CustomField) (added []string, err error)
+	KnowsCustom(t source.Table, apiName string) bool
+	// NewRun opens the record of ids seen in one complete reading.
+	NewRun(ctx context.Context, run string) (SeenRun, error)
+	// DeletedKeys are the rows that were deleted at or after since.
+	DeletedKeys(ctx context.Context, t source.Table, since time.Time) ([]source.Key, error)
+	Counts(ctx context.Context, t source.Table) (visible, deleted uint64, err error)
+}
+
+// SeenRun records which ids a complete reading saw. Drop forgets them; a run
+// that is never dropped is forgotten by the warehouse after some days.
+type SeenRun interface {
+	Seen(ctx context.Context, t source.Table, keys []source.Key) error
+	// Absent returns the visible rows that were not seen and whose newest
+	// as_of lies before the bound.
+	Absent(ctx context.Context, t source.Table, before time.Time) ([]source.Key, error)
+	Drop(ctx context.Context) error
+}
+
+// KV is this process's durable small state, written under the lease.
+type KV interface {
+	// Load returns nil without error for an unknown key.
+	Load(ctx context.Context, key string) ([]byte, error)
+	Save(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
+	List(ctx context.Context, prefix string) (map[string][]byte, error)
+}
+
+// EventLog is the durable log of webhook deliveries.
+type EventLog interface {
+	// Read starts at the first message whose sequence is >= from.
+	Read(ctx context.Context, from uint64) (EventReader, error)
+	// Bounds are the first and last sequence held; last < first when empty.
+	Bounds(ctx context.Context) (first, last uint64, err error)
+}
+
+// EventReader follows the log. Next blocks until a message or ctx ends.
+type EventReader interface {
+	Next(ctx context.Context) (Message, error)
+	Close() error
+}
+
+// Message is one group of events as the intake appended it.
+type Message struct {
+	Seq  uint64
+	Data []byte
+}
+
+// DeadLetters keeps what could not be decoded or placed.
+type DeadLetters interface {
+	DeadLetter(ctx context.Context, reason string, raw []byte) error
+}

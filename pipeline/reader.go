@@ -1,0 +1,138 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"deskhouse/source"
+)
+
+// How re-reads are made. A record that GET does not find is asked for twice, a
+// minute apart, before it counts as deleted (rule 7).
+const (
+	rereadWorkers  = 4
+	rereadBatch    = 32
+	rereadParallel = 8
+	missAgainAfter = time.Minute
+	// maxNoNews is how often a reply that is older than what is held, or that
+	// is another record, is asked for again before it is taken as it is.
+	maxNoNews = 8
+)
+
+// reader carries out re-reads.
+type reader struct {
+	deps
+	writers map[source.Table]*writer
+}
+
+// run reads what is due until ctx ends.
+func (r *reader) run(ctx context.Context) error {
+	for {
+		due, err := r.rereads.take(ctx, rereadBatch)
+		if err != nil {
+			return err
+		}
+		if err := r.batch(ctx, due); err != nil {
+			return err
+		}
+	}
+}
+
+// batch reads the heads of the records first, so that each reply is known to
+// outrank them.
+func (r *reader) batch(ctx context.Context, due []*reread) error {
+	byTable := map[source.Table][]*reread{}
+	for _, it := range due {
+		byTable[it.table] = append(byTable[it.table], it)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(rereadParallel)
+	for t, items := range byTable {
+		keys := make([]source.Key, len(items))
+		for i, it := range items {
+			keys[i] = it.key
+		}
+		var held map[source.Key]source.Head
+		err := retry(ctx, r.clock, r.log, fmt.Sprintf("read heads for %d re-reads", len(keys)), func(ctx context.Context) (err error) {
+			held, err = r.wh.Heads(ctx, t, keys)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			g.Go(func() error { return r.one(ctx, it, held[it.key]) })
+		}
+	}
+	return g.Wait()
+}
+
+// one reads a record and hands the observation to the writer; the re-read is
+// settled when that has confirmed it.
+func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
+	w := r.writers[it.table]
+	if w == nil {
+		r.rereads.finish(it, verdictGivenUp) // table switched off since
+		return nil
+	}
+	it.attempts++
+	rec, at, err := r.desk.Get(ctx, source.ForReread, it.table, it.key.ID)
+	switch {
+	case ctx.Err() != nil:
+		r.rereads.again(it, 0)
+		return ctx.Err()
+	case source.IsFault(err, source.FaultNotFound):
+		return r.missing(ctx, w, it, at, held)
+	case source.IsFault(err, source.FaultForbidden):
+		r.log.Warn().Str("table", string(it.table)).Stringer("id", it.key).Err(err).Msg("not visible any more, kept as it is")
+		r.rereads.finish(it, verdictNotVisible)
+		return nil
+	case err != nil:
+		r.log.Debug().Str("table", string(it.table)).Stringer("id", it.key).Err(err).Msg("re-read failed, queued again")
+		r.rereads.again(it, r.wait(it, err))
+		return nil
+	case rec.Key != it.key:
+		return r.otherRecord(it)
+	case rec.Modified < max(held.Modified, r.rereads.wanted(it)) && it.attempts < maxNoNews:
+		r.rereads.again(it, r.wait(it, nil)) // a stale replica answered
+		return nil
+	}
+	v := verdictAlive
+	if rec.Deleted {
+		v = verdictDeleted
+	}
+	r.metrics.reread(it.table, "read")
+	return w.submit(ctx, []source.Observation{w.cov.FromGet(rec, at, held, originReread)}, func(outcome) { r.rereads.finish(it, v) })
+}
+
+func (r *reader) missing(ctx context.Context, w *writer, it *reread, at source.Timing, held source.Head) error {
+	if it.misses++; it.misses < 2 {
+		r.rereads.again(it, missAgainAfter)
+		return nil
+	}
+	r.metrics.reread(it.table, "gone")
+	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
+		func(outcome) { r.rereads.finish(it, verdictDeleted) })
+}
+
+// otherRecord handles an id that answers with another record, as merged tickets
+// may: that is no news of the id asked for.
+func (r *reader) otherRecord(it *reread) error {
+	if it.attempts < maxNoNews {
+		r.rereads.again(it, r.wait(it, nil))
+		return nil
+	}
+	r.log.Warn().Str("table", string(it.table)).Stringer("id", it.key).Msg("answers with another record, kept as it is")
+	r.metrics.reread(it.table, "other_record")
+	r.rereads.finish(it, verdictGivenUp)
+	return nil
+}
+
+// wait doubles from one second to five minutes with the attempts made.
+func (r *reader) wait(it *reread, err error) time.Duration {
+	d := time.Second << min(it.attempts-1, 8)
+	return max(min(d, 5*time.Minute), waitOf(err))
+}

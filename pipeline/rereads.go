@@ -1,0 +1,334 @@
+package pipeline
+
+import (
+	"container/heap"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"deskhouse/source"
+)
+
+// rereads is the queue of records to be read again by id (rules 4 and 5). It is
+// durable before add returns, holds each record once, and has at most one read
+// of a record in flight; what arrives meanwhile asks for another.
+type rereads struct {
+	kv     KV
+	prefix string // "reread.<pipeline>."
+	clock  clockwork.Clock
+	log    zerolog.Logger
+
+	mu     sync.Mutex // everything below
+	items  map[rereadID]*reread
+	ready  rereadHeap
+	chunks map[uint64]int // entries of a stored chunk that are still open
+	done   []uint64       // chunks with no open entry, to be deleted
+	next   uint64         // number of the next chunk
+	seq    uint64
+
+	wake chan struct{}
+}
+
+type rereadID struct {
+	table source.Table
+	key   source.Key
+}
+
+// reread is one record to be read again.
+type reread struct {
+	rereadID
+	reason    source.Contradiction
+	modified  int64 // a reply older than this has not seen the cause
+	notBefore time.Time
+	seq       uint64
+	attempts  int
+	misses    int // 404s so far
+	flying    bool
+	held      []uint64 // chunks that the read in flight (or the next one) settles
+	later     []uint64 // chunks that arrived during the flight
+	watchers  []func(source.Key, verdict)
+}
+
+// verdict is how a re-read ended.
+type verdict int
+
+const (
+	verdictAlive verdict = iota
+	verdictDeleted
+	verdictNotVisible
+	verdictGivenUp
+)
+
+// chunk is the stored form: what one batch asked for.
+type chunk struct {
+	Table   source.Table `json:"table"`
+	Entries []entry      `json:"entries"`
+}
+
+type entry struct {
+	ID       uint64               `json:"id"`
+	Reason   source.Contradiction `json:"reason"`
+	Modified int64                `json:"modified,omitempty"`
+}
+
+func newRereads(kv KV, pipeline string, clock clockwork.Clock, log zerolog.Logger) *rereads {
+	return &rereads{kv: kv, prefix: "reread." + pipeline + ".", clock: clock, log: log,
+		items: map[rereadID]*reread{}, chunks: map[uint64]int{}, next: 1, wake: make(chan struct{}, 1)}
+}
+
+// load takes over what an earlier run left open.
+func (q *rereads) load(ctx context.Context) error {
+	stored, err := q.kv.List(ctx, q.prefix)
+	if err != nil {
+		return fmt.Errorf("load re-reads: %w", err)
+	}
+	for key, value := range stored {
+		n, err := strconv.ParseUint(strings.TrimPrefix(key, q.prefix), 10, 64)
+		if err != nil {
+			return fmt.Errorf("load re-reads: key %q: %w", key, err)
+		}
+		var c chunk
+		if err := json.Unmarshal(value, &c); err != nil {
+			return fmt.Errorf("load re-reads: %s cannot be read: %w", key, err)
+		}
+		q.mu.Lock()
+		q.next = max(q.next, n+1)
+		for _, e := range c.Entries {
+			q.insert(c.Table, e, n, nil)
+		}
+		q.mu.Unlock()
+	}
+	q.signal()
+	return nil
+}
+
+// add queues hints of one table durably, once each.
+func (q *rereads) add(ctx context.Context, t source.Table, hints []hint) error {
+	return q.ask(ctx, t, hints, nil)
+}
+
+// ask is add with a function that is told each verdict, unless the process
+// ends before. Records already queued and not in flight are not stored again.
+func (q *rereads) ask(ctx context.Context, t source.Table, hints []hint, watch func(source.Key, verdict)) error {
+	c := q.missing(t, hints, watch)
+	if len(c.Entries) == 0 {
+		return nil
+	}
+	value, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	n := q.next
+	q.next++
+	q.mu.Unlock()
+	if err := q.kv.Save(ctx, fmt.Sprintf("%s%d", q.prefix, n), value); err != nil {
+		return fmt.Errorf("queue %d re-reads of %s: %w", len(c.Entries), t, err)
+	}
+	q.mu.Lock()
+	for _, e := range c.Entries {
+		q.insert(t, e, n, watch)
+	}
+	q.mu.Unlock()
+	q.signal()
+	return nil
+}
+
+// missing returns the hints that are not queued yet; those that are get the
+// watcher at once.
+func (q *rereads) missing(t source.Table, hints []hint, watch func(source.Key, verdict)) chunk {
+	c := chunk{Table: t}
+	if t == source.OrganizationFields {
+		return c // no GET by key: the next full list is the re-read
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	seen := map[uint64]bool{}
+	for _, h := range hints {
+		it := q.items[rereadID{t, h.key}]
+		if it != nil && !it.flying {
+			it.modified = max(it.modified, h.modified)
+			if watch != nil {
+				it.watchers = append(it.watchers, watch)
+			}
+			continue
+		}
+		if !seen[h.key.ID] {
+			seen[h.key.ID] = true
+			c.Entries = append(c.Entries, entry{h.key.ID, h.reason, h.modified})
+		}
+	}
+	return c
+}
+
+// insert notes an entry of chunk n; the caller holds mu.
+func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Key, verdict)) {
+	q.chunks[n]++
+	id := rereadID{t, source.Key{ID: e.ID}}
+	it := q.items[id]
+	if it == nil {
+		it = &reread{rereadID: id, reason: e.Reason, notBefore: q.clock.Now()}
+		q.items[id] = it
+		q.push(it)
+	}
+	it.modified = max(it.modified, e.Modified)
+	if it.flying {
+		it.later = append(it.later, n)
+	} else {
+		it.held = append(it.held, n)
+	}
+	if watch != nil {
+		it.watchers = append(it.watchers, watch)
+	}
+}
+
+func (q *rereads) push(it *reread) {
+	q.seq++
+	it.seq = q.seq
+	heap.Push(&q.ready, it)
+}
+
+func (q *rereads) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for records that are due and returns up to limit of them, now in
+// flight.
+func (q *rereads) take(ctx context.Context, limit int) ([]*reread, error) {
+	for {
+		due, wait := q.due(limit)
+		if len(due) > 0 {
+			return due, nil
+		}
+		if err := q.forget(ctx); err != nil {
+			return nil, err
+		}
+		var timer <-chan time.Time
+		if wait >= 0 {
+			timer = q.clock.After(wait)
+		}
+		select {
+		case <-q.wake:
+		case <-timer:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// due takes what is due now; wait is how long until the next, -1 for never.
+func (q *rereads) due(limit int) (due []*reread, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.clock.Now()
+	for len(due) < limit && q.ready.Len() > 0 && !q.ready[0].notBefore.After(now) {
+		it := heap.Pop(&q.ready).(*reread)
+		it.flying = true
+		due = append(due, it)
+	}
+	if q.ready.Len() == 0 {
+		return due, -1
+	}
+	if len(due) == limit {
+		q.signal() // more may be due: let another worker look
+	}
+	return due, max(q.ready[0].notBefore.Sub(now), 0)
+}
+
+// again puts a record back, to be read after a while.
+func (q *rereads) again(it *reread, after time.Duration) {
+	q.mu.Lock()
+	it.flying = false
+	it.held = append(it.held, it.later...)
+	it.later = nil
+	it.notBefore = q.clock.Now().Add(after)
+	q.push(it)
+	q.mu.Unlock()
+	q.signal()
+}
+
+// finish settles a read whose result is in the warehouse. If more evidence
+// arrived during the flight, the record is queued once more.
+func (q *rereads) finish(it *reread, v verdict) {
+	q.mu.Lock()
+	for _, n := range it.held {
+		if q.chunks[n]--; q.chunks[n] == 0 {
+			delete(q.chunks, n)
+			q.done = append(q.done, n)
+		}
+	}
+	it.flying, it.attempts, it.misses = false, 0, 0
+	watchers := it.watchers
+	if it.held, it.later = it.later, nil; len(it.held) > 0 {
+		watchers = nil // they are told the later verdict
+		it.notBefore = q.clock.Now()
+		q.push(it)
+	} else {
+		delete(q.items, it.rereadID)
+	}
+	q.mu.Unlock()
+	for _, watch := range watchers {
+		watch(it.key, v)
+	}
+	q.signal()
+}
+
+// forget deletes the stored chunks that are settled.
+func (q *rereads) forget(ctx context.Context) error {
+	q.mu.Lock()
+	settled := q.done
+	q.done = nil
+	q.mu.Unlock()
+	for _, n := range settled {
+		if err := q.kv.Delete(ctx, fmt.Sprintf("%s%d", q.prefix, n)); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			q.log.Warn().Err(err).Msg("settled re-reads stay stored; they will be read once more after a restart")
+		}
+	}
+	return nil
+}
+
+// wanted is the modifiedTime that a reply must have reached to be news.
+func (q *rereads) wanted(it *reread) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return it.modified
+}
+
+// pending is how many records wait or are being read.
+func (q *rereads) pending() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
+}
+
+// rereadHeap orders by due time, then by arrival.
+type rereadHeap []*reread
+
+func (h rereadHeap) Len() int { return len(h) }
+func (h rereadHeap) Less(i, j int) bool {
+	if !h[i].notBefore.Equal(h[j].notBefore) {
+		return h[i].notBefore.Before(h[j].notBefore)
+	}
+	return h[i].seq < h[j].seq
+}
+func (h rereadHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *rereadHeap) Push(x any)   { *h = append(*h, x.(*reread)) }
+func (h *rereadHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return it
+}

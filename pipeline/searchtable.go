@@ -1,0 +1,208 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"deskhouse/source"
+)
+
+// Times that any search may span: the widest that the range's pattern allows
+// (OAS Search.json: years 19xx and 20xx), give or take a year. They only open the very
+// first request; every other range is computed from the portal's own clock.
+var (
+	epochStart = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	epochEnd   = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+)
+
+// Overlaps of the modified poll: search may lag behind the records (not
+// documented), so each poll looks back, and once a day much further.
+const (
+	pollOverlap      = 10 * time.Minute
+	pollOverlapDaily = 48 * time.Hour
+)
+
+// searchTable reads tickets and products, the tables with a search.
+type searchTable struct {
+	deps
+	w           *writer
+	departments func(context.Context) ([]uint64, error)
+}
+
+// pollState is the stored watermark of a modified poll.
+type pollState struct {
+	Watermark int64 `json:"watermark"` // ms on Zoho's clock
+	Deep      int64 `json:"deep"`      // when the poll last looked back far
+}
+
+func (s *searchTable) keys(by source.TimeField, p source.Priority) keyReader {
+	return keyReader{desk: s.desk, table: s.w.table, priority: p, by: by, departments: s.departments}
+}
+
+func (s *searchTable) full(ctx context.Context, r *reading, resume bool) error {
+	st, rs, err := s.begin(ctx, r, resume)
+	if err != nil || rs == nil {
+		return err
+	}
+	s.progress.total(s.w.table, st.Total)
+	s.progress.read(s.w.table, int(st.Rows))
+	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByCreated, r.priority), ranges: rs, origin: r.origin, seen: r.seen}
+	if resume {
+		f.save = func(ctx context.Context) error {
+			spans, dirty, err := rs.encode()
+			if err != nil || !dirty {
+				return err
+			}
+			now := st
+			now.Spans, now.Rows = spans, st.Rows+f.rows.Load()
+			return s.saveSnapshot(ctx, s.w.table, now)
+		}
+	}
+	if err := f.run(ctx, readWorkers); err != nil {
+		return err
+	}
+	r.add(f.total)
+	if s.w.table == source.Tickets {
+		if err := s.archive(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, why := range f.incomplete {
+		r.missing(why)
+	}
+	return nil
+}
+
+// begin makes the ranges of a reading, or restores those of an unfinished one;
+// nil ranges mean that there is nothing to read.
+func (s *searchTable) begin(ctx context.Context, r *reading, resume bool) (snapshotState, *ranges, error) {
+	if resume {
+		st, err := s.loadSnapshot(ctx, s.w.table)
+		if err != nil {
+			return st, nil, err
+		}
+		if st.Spans != nil {
+			rs, err := decodeRanges(st.Spans)
+			r.started = time.UnixMilli(st.Started)
+			return st, rs, err
+		}
+	}
+	first, err := s.desk.Search(ctx, r.priority, s.w.table,
+		source.Query{By: source.ByCreated, From: epochStart, To: epochEnd, Limit: 1})
+	if err != nil {
+		return snapshotState{}, nil, fmt.Errorf("look for the oldest of %s: %w", s.w.table, err)
+	}
+	r.started = first.At.Date
+	st := snapshotState{Started: r.started.UnixMilli(), Total: max(first.Count, 0)}
+	rs := (*ranges)(nil)
+	if len(first.Records) > 0 {
+		rs = newRanges(first.Records[0].Created/1000*1000, st.Started/1000*1000)
+	}
+	if resume {
+		if rs != nil {
+			if st.Spans, _, err = rs.encode(); err != nil {
+				return st, nil, err
+			}
+		}
+		err = s.saveSnapshot(ctx, s.w.table, st)
+	}
+	return st, rs, err
+}
+
+// archive reads the archived tickets that search did not show, department by
+// department: the list is narrow, so each unknown one costs a GET. Archived
+// tickets that are held already are only noted as seen.
+func (s *searchTable) archive(ctx context.Context, r *reading) error {
+	departments, err := s.departments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range departments {
+		if err := s.archiveOf(ctx, r, id); err != nil {
+			if !source.IsFault(err, source.FaultForbidden) {
+				return err
+			}
+			r.missing(fmt.Sprintf("archive of department %d cannot be read", id))
+			s.log.Warn().Err(err).Uint64("department", id).Msg("archived tickets cannot be read")
+		}
+	}
+	return nil
+}
+
+func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint64) error {
+	for offset := 0; ; {
+		page, err := s.desk.Archived(ctx, r.priority, department, offset, pageRows)
+		if err != nil {
+			return fmt.Errorf("list archived tickets of department %d from %d: %w", department, offset, err)
+		}
+		if err := r.note(ctx, page.Records); err != nil {
+			return err
+		}
+		keys, err := s.unknown(ctx, page.Records)
+		if err != nil {
+			return err
+		}
+		obs, err := s.getEach(ctx, s.w, r.priority, keys, r.origin)
+		if err != nil {
+			return err
+		}
+		out, err := s.w.write(ctx, obs)
+		if err != nil {
+			return err
+		}
+		r.add(out)
+		if page.Rows < smallestPage {
+			return nil
+		}
+		offset += page.Rows
+	}
+}
+
+// unknown returns the keys of records that the warehouse has no content of.
+func (s *searchTable) unknown(ctx context.Context, recs []*source.Record) ([]source.Key, error) {
+	keys := keysOf(recs)
+	held, err := s.wh.Heads(ctx, s.w.table, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read heads: %w", err)
+	}
+	var unknown []source.Key
+	for _, k := range keys {
+		if held[k].Content.AsOf == 0 {
+			unknown = append(unknown, k)
+		}
+	}
+	return unknown, nil
+}
+
+// poll reads what modifiedTime says changed. The watermark moves to the Date of
+// its first reply once the warehouse confirmed every row.
+func (s *searchTable) poll(ctx context.Context) error {
+	var st pollState
+	if _, err := s.loadJSON(ctx, pollKey(s.name, s.w.table), &st); err != nil {
+		return err
+	}
+	if st.Watermark == 0 {
+		snap, err := s.loadSnapshot(ctx, s.w.table)
+		if err != nil {
+			return err
+		}
+		st.Watermark, st.Deep = snap.Started, snap.Started
+	}
+	began := s.desk.ZohoNow()
+	from := time.UnixMilli(st.Watermark).Add(-pollOverlap)
+	if began.Sub(time.UnixMilli(st.Deep)) >= 24*time.Hour {
+		from, st.Deep = from.Add(pollOverlap-pollOverlapDaily), began.UnixMilli()
+	}
+	rs := newRanges(from.UnixMilli()/1000*1000, began.UnixMilli()/1000*1000)
+	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByModified, source.ForPoll), ranges: rs, origin: originPoll}
+	if err := f.run(ctx, 1); err != nil {
+		return err
+	}
+	st.Watermark = began.UnixMilli()
+	if err := s.saveJSON(ctx, pollKey(s.name, s.w.table), st); err != nil {
+		return fmt.Errorf("save watermark of %s: %w", s.w.table, err)
+	}
+	s.progress.polled(s.w.table, began)
+	return nil
+}

@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"deskhouse/source"
+)
+
+// reading is one complete pass over a table.
+type reading struct {
+	origin   string
+	priority source.Priority
+	// seen is told every key before it is written; nil for none.
+	seen func(context.Context, []source.Key) error
+
+	mu         sync.Mutex
+	total      outcome
+	incomplete []string  // why rows may be missing
+	started    time.Time // Date of the first reply
+}
+
+func (r *reading) add(o outcome) {
+	r.mu.Lock()
+	r.total.add(o)
+	r.mu.Unlock()
+}
+
+func (r *reading) missing(why string) {
+	r.mu.Lock()
+	r.incomplete = append(r.incomplete, why)
+	r.mu.Unlock()
+}
+
+func (r *reading) note(ctx context.Context, recs []*source.Record) error {
+	if r.seen == nil || len(recs) == 0 {
+		return nil
+	}
+	return r.seen(ctx, keysOf(recs))
+}
+
+// tableReader knows how one table is read: completely, and for what changed.
+type tableReader interface {
+	// full reads everything. With resume it goes on where an earlier, unfinished
+	// pass stood, and stores its progress.
+	full(ctx context.Context, r *reading, resume bool) error
+	// poll reads what changed since the last poll.
+	poll(ctx context.Context) error
+}
+
+// snapshotState is the stored progress of a table's first complete reading.
+type snapshotState struct {
+	Done    bool            `json:"done"`
+	Started int64           `json:"started"` // ms on Zoho's clock: Date of the first reply
+	Total   int64           `json:"total"`
+	Rows    int64           `json:"rows"`
+	Spans   json.RawMessage `json:"spans,omitempty"`  // of a search reading
+	Offset  int             `json:"offset,omitempty"` // of a list reading
+}
+
+func (d deps) loadSnapshot(ctx context.Context, t source.Table) (snapshotState, error) {
+	var st snapshotState
+	_, err := d.loadJSON(ctx, rangeKey(d.name, t), &st)
+	return st, err
+}
+
+func (d deps) saveSnapshot(ctx context.Context, t source.Table, st snapshotState) error {
+	return d.saveJSON(ctx, rangeKey(d.name, t), st)
+}
+
+// loadJSON reports false for an unknown key.
+func (d deps) loadJSON(ctx context.Context, key string, into any) (bool, error) {
+	value, err := d.kv.Load(ctx, key)
+	if err != nil || value == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(value, into); err != nil {
+		return false, fmt.Errorf("state key %s cannot be read: %w", key, err)
+	}
+	return true, nil
+}
+
+func (d deps) saveJSON(ctx context.Context, key string, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return d.kv.Save(ctx, key, value)
+}
+
+// Keys of the state, see the package comment.
+func logKey(p string) string                   { return "ckpt." + p + ".log" }
+func pollKey(p string, t source.Table) string  { return "ckpt." + p + ".poll." + string(t) }
+func binKey(p string, t source.Table) string   { return "ckpt." + p + ".bin." + string(t) }
+func keysKey(p string, t source.Table) string  { return "ckpt." + p + ".keys." + string(t) }
+func rangeKey(p string, t source.Table) string { return "range." + p + "." + string(t) }
+func number(n uint64) []byte                   { return fmt.Appendf(nil, "%d", n) }
+func parseNumber(value []byte) (n uint64, e error) {
+	_, e = fmt.Sscanf(string(value), "%d", &n)
+	return n, e
+}

@@ -1,0 +1,244 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"deskhouse/source"
+)
+
+// Bounds of one write. A block is written at the latest when one of them is
+// reached, and at the earliest writeInterval after the one before, so that a
+// stream of changes makes about one part a second and table (design §6).
+const (
+	maxWriteRows  = 50_000
+	maxWriteBytes = 64 << 20
+	writeInterval = time.Second
+	// queueBytes bounds what waits for a writer, so that a fast source cannot
+	// outrun a slow warehouse in memory.
+	queueBytes = 32 << 20
+)
+
+// outcome counts what became of the observations of one submission.
+type outcome struct {
+	Seen      int
+	Unchanged int
+	Written   int
+	Hints     int // re-reads asked for
+	Deleted   int // rows that became deleted
+	Restored  int // rows that became visible again
+}
+
+// submission is a batch of observations of one table, confirmed as a whole.
+type submission struct {
+	obs   []source.Observation
+	bytes int
+	done  func(outcome)
+}
+
+// writer is the only way into one table. It merges what arrives with what the
+// warehouse holds and inserts only what changed.
+type writer struct {
+	table   source.Table
+	res     *source.Resource
+	wh      Warehouse
+	cov     *source.Coverage
+	rereads *rereads
+	schema  *schema
+	history bool // record changes
+	epoch   uint64
+	clock   clockwork.Clock
+	log     zerolog.Logger
+	metrics *metrics
+
+	in    chan submission
+	bytes *byteGate
+}
+
+func newWriter(t source.Table, d deps) *writer {
+	return &writer{table: t, res: source.Lookup(t), wh: d.wh, cov: d.covs[t], rereads: d.rereads, schema: d.schema, history: d.history[t],
+		epoch: d.epoch, clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics,
+		in: make(chan submission, 1024), bytes: newByteGate(queueBytes)}
+}
+
+// submit hands observations over; done is called once the warehouse confirmed
+// all of them and the re-reads they ask for are queued durably. It blocks while
+// too many bytes wait. An error means that done will not be called.
+func (w *writer) submit(ctx context.Context, obs []source.Observation, done func(outcome)) error {
+	s := submission{obs: obs, bytes: sizeOf(obs), done: done}
+	if err := w.bytes.acquire(ctx, s.bytes); err != nil {
+		return err
+	}
+	select {
+	case w.in <- s:
+		return nil
+	case <-ctx.Done():
+		w.bytes.release(s.bytes)
+		return ctx.Err()
+	}
+}
+
+// write submits and waits.
+func (w *writer) write(ctx context.Context, obs []source.Observation) (outcome, error) {
+	if len(obs) == 0 {
+		return outcome{}, nil
+	}
+	confirmed := make(chan outcome, 1)
+	if err := w.submit(ctx, obs, func(o outcome) { confirmed <- o }); err != nil {
+		return outcome{}, err
+	}
+	select {
+	case o := <-confirmed:
+		return o, nil
+	case <-ctx.Done():
+		return outcome{}, ctx.Err()
+	}
+}
+
+func sizeOf(obs []source.Observation) int {
+	n := 0
+	for i := range obs {
+		n += 256
+		if obs[i].Record != nil {
+			n += obs[i].Record.Size()
+		}
+	}
+	return n
+}
+
+// run writes until ctx ends. A batch that the warehouse refuses is tried again
+// with back-off for as long as it takes: nothing is dropped, and lag shows.
+func (w *writer) run(ctx context.Context) error {
+	var last time.Time
+	for {
+		batch, err := w.gather(ctx, last.Add(writeInterval))
+		if err != nil {
+			return err
+		}
+		last = w.clock.Now()
+		err = retry(ctx, w.clock, w.log, "write "+string(w.table), func(ctx context.Context) error {
+			return w.flush(ctx, batch)
+		})
+		if err != nil {
+			return err
+		}
+		for _, s := range batch {
+			w.bytes.release(s.bytes)
+		}
+	}
+}
+
+// gather collects what waits: at least one submission, and more until the
+// bounds of a block are reached or the time for the next write has come.
+func (w *writer) gather(ctx context.Context, notBefore time.Time) ([]submission, error) {
+	var batch []submission
+	rows, bytes := 0, 0
+	var due <-chan time.Time
+	for {
+		select {
+		case s := <-w.in:
+			batch = append(batch, s)
+			rows, bytes = rows+len(s.obs), bytes+s.bytes
+			if rows >= maxWriteRows || bytes >= min(maxWriteBytes, queueBytes/2) {
+				return batch, nil
+			}
+			if due == nil {
+				due = w.clock.After(max(notBefore.Sub(w.clock.Now()), 0))
+			}
+		case <-due:
+			return w.drain(batch, rows), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// drain adds what is waiting already, without waiting for more.
+func (w *writer) drain(batch []submission, rows int) []submission {
+	for rows < maxWriteRows {
+		select {
+		case s := <-w.in:
+			batch = append(batch, s)
+			rows += len(s.obs)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// flush is one pass: read heads, merge, queue re-reads, write, confirm.
+func (w *writer) flush(ctx context.Context, batch []submission) error {
+	b, err := w.merge(ctx, batch)
+	if err != nil {
+		return err
+	}
+	if err := w.schema.ensure(ctx, w.table, b.rows); err != nil {
+		return err
+	}
+	if err := w.rereads.add(ctx, w.table, b.hints); err != nil {
+		return err
+	}
+	if err := w.store(ctx, b); err != nil {
+		return err
+	}
+	w.metrics.written(w.table, len(b.rows))
+	for i, s := range batch {
+		if s.done != nil {
+			s.done(b.outcomes[i])
+		}
+	}
+	return nil
+}
+
+func (w *writer) store(ctx context.Context, b *merged) error {
+	if len(b.rows) > 0 {
+		if err := w.wh.Write(ctx, w.table, b.rows, w.epoch); err != nil {
+			return fmt.Errorf("write %d rows: %w", len(b.rows), err)
+		}
+	}
+	for _, reg := range []source.Register{source.Listed, source.Detail} {
+		if err := w.storeSide(ctx, reg, b.sides[reg]); err != nil {
+			return err
+		}
+	}
+	if w.history && len(b.changes) > 0 {
+		if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
+			return fmt.Errorf("write %d changes: %w", len(b.changes), err)
+		}
+	}
+	return nil
+}
+
+// storeSide writes the rows of a listed or detail table that differ from what
+// is held.
+func (w *writer) storeSide(ctx context.Context, reg source.Register, rows map[source.Key]side) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	keys := make([]source.Key, 0, len(rows))
+	for k := range rows {
+		keys = append(keys, k)
+	}
+	held, err := w.wh.SideStamps(ctx, w.table, reg, keys)
+	if err != nil {
+		return fmt.Errorf("read stamps of %s %s: %w", w.table, reg, err)
+	}
+	var changed []source.SideRow
+	for k, s := range rows {
+		if stamp, ok := s.after(held[k]); ok {
+			changed = append(changed, source.SideRow{Key: k, Stamp: stamp, Record: s.record})
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := w.wh.WriteSide(ctx, w.table, reg, changed, w.epoch); err != nil {
+		return fmt.Errorf("write %d %s rows: %w", len(changed), reg, err)
+	}
+	return nil
+}
