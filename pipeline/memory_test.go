@@ -19,6 +19,7 @@ type memWarehouse struct {
 	pos      map[string]uint64
 	custom   map[string]bool
 	changes  map[uint64]source.Change
+	runs     map[string]map[source.Key]bool
 	reports  []source.RunReport
 	writes   int
 	failNext int // that many writes fail, after having stored the rows
@@ -27,7 +28,7 @@ type memWarehouse struct {
 func newMemWarehouse() *memWarehouse {
 	return &memWarehouse{main: map[source.Table]map[source.Key]source.State{},
 		sides: map[source.Table]map[source.Register]map[source.Key]source.SideRow{}, pos: map[string]uint64{},
-		custom: map[string]bool{}, changes: map[uint64]source.Change{}}
+		custom: map[string]bool{}, changes: map[uint64]source.Change{}, runs: map[string]map[source.Key]bool{}}
 }
 
 func (m *memWarehouse) Heads(_ context.Context, t source.Table, keys []source.Key) (map[source.Key]source.Head, error) {
@@ -172,41 +173,40 @@ func (m *memWarehouse) Counts(_ context.Context, t source.Table) (visible, delet
 	return visible, deleted, nil
 }
 
-func (m *memWarehouse) NewRun(context.Context, string) (SeenRun, error) {
-	return &memRun{m: m, seen: map[source.Table]map[source.Key]bool{}}, nil
+func (m *memWarehouse) BeginRun(_ context.Context, run string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.runs[run] = map[source.Key]bool{}
+	return nil
 }
 
-type memRun struct {
-	m    *memWarehouse
-	mu   sync.Mutex
-	seen map[source.Table]map[source.Key]bool
-}
-
-func (r *memRun) Seen(_ context.Context, t source.Table, keys []source.Key) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.seen[t] == nil {
-		r.seen[t] = map[source.Key]bool{}
-	}
+func (m *memWarehouse) Seen(_ context.Context, run string, _ source.Table, keys []source.Key) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, k := range keys {
-		r.seen[t][k] = true
+		m.runs[run][k] = true
 	}
 	return nil
 }
 
-func (r *memRun) Absent(_ context.Context, t source.Table, before time.Time) ([]source.Key, error) {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
+func (m *memWarehouse) Absent(_ context.Context, run string, t source.Table, before time.Time) ([]source.Key, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var keys []source.Key
-	for k, st := range r.m.main[t] {
-		if !st.Deleted && !r.seen[t][k] && st.AsOf() < before.UnixMilli() {
+	for k, st := range m.main[t] {
+		if !st.Deleted && !m.runs[run][k] && st.AsOf() < before.UnixMilli() {
 			keys = append(keys, k)
 		}
 	}
 	return keys, nil
 }
 
-func (r *memRun) Drop(context.Context) error { return nil }
+func (m *memWarehouse) EndRun(_ context.Context, run string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.runs, run)
+	return nil
+}
 
 // memKV is the small state.
 type memKV struct {

@@ -35,21 +35,17 @@ type Warehouse interface {
 	SaveRun(ctx context.Context, r source.RunReport) error
 	EnsureCustomFields(ctx context.Context, t source.Table, fields []source.CustomField) (added []string, err error)
 	KnowsCustom(t source.Table, apiName string) bool
-	// NewRun opens the record of ids seen in one complete reading.
-	NewRun(ctx context.Context, run string) (SeenRun, error)
+	// BeginRun, Seen, Absent and EndRun keep the record of the keys that one
+	// complete reading saw. Absent returns the visible rows that were not seen
+	// and whose newest as_of lies before the bound. What is never ended is
+	// forgotten at the next start.
+	BeginRun(ctx context.Context, run string) error
+	Seen(ctx context.Context, run string, t source.Table, keys []source.Key) error
+	Absent(ctx context.Context, run string, t source.Table, before time.Time) ([]source.Key, error)
+	EndRun(ctx context.Context, run string) error
 	// DeletedKeys are the rows that were deleted at or after since.
 	DeletedKeys(ctx context.Context, t source.Table, since time.Time) ([]source.Key, error)
 	Counts(ctx context.Context, t source.Table) (visible, deleted uint64, err error)
-}
-
-// SeenRun records which ids a complete reading saw. Drop forgets them; a run
-// that is never dropped is forgotten by the warehouse after some days.
-type SeenRun interface {
-	Seen(ctx context.Context, t source.Table, keys []source.Key) error
-	// Absent returns the visible rows that were not seen and whose newest
-	// as_of lies before the bound.
-	Absent(ctx context.Context, t source.Table, before time.Time) ([]source.Key, error)
-	Drop(ctx context.Context) error
 }
 
 // KV is this process's durable small state, written under the lease.

@@ -58,14 +58,16 @@ func (p *Pipeline) Resync(ctx context.Context, t source.Table, trigger string) (
 
 // compare is the reading and the sweep.
 func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunReport) error {
-	run, err := p.wh.NewRun(ctx, report.Run)
-	if err != nil {
-		return fmt.Errorf("open the record of seen ids: %w", err)
+	if err := p.wh.BeginRun(ctx, report.Run); err != nil {
+		return fmt.Errorf("open the record of seen keys: %w", err)
 	}
-	defer func() { _ = run.Drop(context.WithoutCancel(ctx)) }() // what stays expires by itself
-	r := &reading{origin: originResync, priority: source.ForSnapshot,
-		seen: func(ctx context.Context, keys []source.Key) error { return run.Seen(ctx, tp.w.table, keys) }}
+	defer func() { _ = p.wh.EndRun(context.WithoutCancel(ctx), report.Run) }() // what stays is forgotten at the next start
+	seen := seenKeys{wh: p.wh, run: report.Run, table: tp.w.table}
+	r := &reading{origin: originResync, priority: source.ForSnapshot, seen: seen.add}
 	if err := tp.reader.full(ctx, r, false); err != nil {
+		return err
+	}
+	if err := seen.flush(ctx); err != nil {
 		return err
 	}
 	report.Read = uint64(r.total.Seen)
@@ -74,12 +76,53 @@ func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunRep
 	if report.Incomplete = len(r.incomplete) > 0; report.Incomplete {
 		return nil
 	}
-	return p.sweep(ctx, tp, run, report)
+	return p.sweep(ctx, tp, report)
+}
+
+// seenKeys gathers the keys of a reading, so that they are written in few
+// inserts. Safe for concurrent use.
+type seenKeys struct {
+	wh    Warehouse
+	run   string
+	table source.Table
+
+	mu   sync.Mutex
+	keys []source.Key
+}
+
+// seenBatch is how many keys one insert records.
+const seenBatch = 20_000
+
+func (s *seenKeys) add(ctx context.Context, keys []source.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys = append(s.keys, keys...); len(s.keys) < seenBatch {
+		return nil
+	}
+	return s.write(ctx)
+}
+
+func (s *seenKeys) flush(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.write(ctx)
+}
+
+// write empties the buffer; the caller holds mu.
+func (s *seenKeys) write(ctx context.Context) error {
+	if len(s.keys) == 0 {
+		return nil
+	}
+	if err := s.wh.Seen(ctx, s.run, s.table, s.keys); err != nil {
+		return fmt.Errorf("record %d seen keys: %w", len(s.keys), err)
+	}
+	s.keys = s.keys[:0]
+	return nil
 }
 
 // sweep asks GET about every row that the reading did not show.
-func (p *Pipeline) sweep(ctx context.Context, tp *table, run SeenRun, report *source.RunReport) error {
-	keys, err := run.Absent(ctx, tp.w.table, report.Started.Add(-pollOverlap))
+func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunReport) error {
+	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-pollOverlap))
 	if err != nil {
 		return fmt.Errorf("find absent rows: %w", err)
 	}

@@ -1,0 +1,153 @@
+package clickhouse
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"deskhouse/source"
+)
+
+// customColumn is one cf_* column. What it stands for is recorded in its
+// COMMENT and read back from there at start, so no other record of the mapping
+// can disagree with the table:
+//
+//	custom field "cf_region" of type "Picklist": Region
+//	former custom field "cf_region" of type "Text": Region
+//
+// A field whose type changes gets a new column; the old one keeps its values
+// and becomes a former one, written no more.
+type customColumn struct {
+	source.CustomField
+	name   string // column name
+	typ    string // the column's ClickHouse type
+	former bool
+}
+
+const (
+	customMark = "custom field "
+	formerMark = "former " + customMark
+)
+
+func (c customColumn) comment() string {
+	prefix := customMark
+	if c.former {
+		prefix = formerMark
+	}
+	return fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), c.Label)
+}
+
+func (c customColumn) column() column {
+	return column{name: c.name, typ: c.typ, comment: c.comment()}
+}
+
+// parseCustom reads a column back. ok is false for a column that is none of
+// ours, or whose type somebody changed.
+func parseCustom(c haveColumn) (customColumn, bool) {
+	rest, former := strings.CutPrefix(c.comment, formerMark)
+	if !former {
+		var current bool
+		if rest, current = strings.CutPrefix(c.comment, customMark); !current {
+			return customColumn{}, false
+		}
+	}
+	api, rest, ok1 := cutQuoted(rest)
+	zohoType, rest, ok2 := cutQuoted(strings.TrimPrefix(rest, " of type "))
+	label, ok3 := strings.CutPrefix(rest, ": ")
+	if !ok1 || !ok2 || !ok3 || customType(zohoType) != c.typ {
+		return customColumn{}, false
+	}
+	return customColumn{CustomField: source.CustomField{APIName: api, Label: label, Type: zohoType},
+		name: c.name, typ: c.typ, former: former}, true
+}
+
+func cutQuoted(s string) (text, rest string, ok bool) {
+	quoted, err := strconv.QuotedPrefix(s)
+	if err != nil {
+		return "", s, false
+	}
+	text, err = strconv.Unquote(quoted)
+	return text, s[len(quoted):], err == nil
+}
+
+// customPlan is what has to change so that every field has a column in use.
+type customPlan struct {
+	add     []customColumn // new columns
+	comment []customColumn // columns whose comment changes: label, type, former or not
+	custom  []customColumn // all columns afterwards
+}
+
+// planCustom compares the columns there are with the fields there should be.
+// taken holds all column names of the table. It is deterministic: fields are
+// taken in order of their API names. Columns of fields that are not mentioned
+// stay as they are.
+func planCustom(have []customColumn, fields []source.CustomField, taken map[string]bool) customPlan {
+	p := customPlan{custom: slices.Clone(have)}
+	fields = slices.Clone(fields)
+	slices.SortFunc(fields, func(a, b source.CustomField) int { return cmp.Compare(a.APIName, b.APIName) })
+	fields = slices.CompactFunc(fields, func(a, b source.CustomField) bool { return a.APIName == b.APIName })
+	for _, f := range fields {
+		f.Label = strings.ToValidUTF8(f.Label, "\uFFFD")
+		p.field(f, taken)
+	}
+	return p
+}
+
+func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
+	want := customType(f.Type)
+	found := false
+	for i := range p.custom {
+		c := &p.custom[i]
+		if c.APIName != f.APIName {
+			continue
+		}
+		next := *c
+		next.former = found || c.typ != want
+		if !next.former {
+			found, next.CustomField = true, f
+		}
+		if next != *c {
+			*c = next
+			p.comment = append(p.comment, next)
+		}
+	}
+	if !found {
+		added := customColumn{CustomField: f, name: freeName(columnName(f.APIName), taken), typ: want}
+		taken[added.name] = true
+		p.custom = append(p.custom, added)
+		p.add = append(p.add, added)
+	}
+}
+
+// maxName bounds a column name; API names have at most 100 characters
+// (zoho-desk OAS FieldOld.json), others are cut.
+const maxName = 100
+
+// columnName turns an API name into a column name of [a-z0-9_] that starts
+// with cf_.
+func columnName(apiName string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(apiName) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' {
+			b.WriteRune(r)
+		} else {
+			b.WriteByte('_')
+		}
+	}
+	name := b.String()
+	if !strings.HasPrefix(name, "cf_") {
+		name = "cf_" + name
+	}
+	return name[:min(len(name), maxName)]
+}
+
+// freeName adds the first number that makes the name unique.
+func freeName(name string, taken map[string]bool) string {
+	free := name
+	for n := 2; taken[free]; n++ {
+		free = name + "_" + strconv.Itoa(n)
+	}
+	return free
+}

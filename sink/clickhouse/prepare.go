@@ -1,0 +1,201 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"deskhouse/source"
+)
+
+// Prepare makes database, tables, dictionaries and views as they should be and
+// learns which custom fields have columns. It is idempotent, adds what is
+// missing and changes comments; it never drops or retypes a column. Errors:
+// ErrNoDatabase, ErrDenied, ErrForeign, ErrNewerFormat, ErrOtherPipeline,
+// ErrSchema; on any of them nothing of another owner has been touched. It must
+// succeed before any other method but Version, Conn and Query.
+func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
+	for _, t := range tables {
+		if source.Lookup(t) == nil {
+			return fmt.Errorf("%w: there is no table %q", ErrConfig, t)
+		}
+	}
+	w.schemaMu.Lock()
+	defer w.schemaMu.Unlock()
+	if err := w.createDatabase(ctx); err != nil {
+		return err
+	}
+	have, err := w.have(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkOurs(have, ourNames(tables)); err != nil {
+		return err
+	}
+	if err := w.claim(ctx); err != nil {
+		return err
+	}
+	layouts, want := wanted(tables, have)
+	statements, err := plan(w.cfg.Database, have, want)
+	if err != nil {
+		return err
+	}
+	for _, sql := range statements {
+		if err := w.exec(ctx, "prepare tables", sql); err != nil {
+			return err
+		}
+	}
+	if len(statements) > 0 {
+		w.cfg.Logger.Info().Int("statements", len(statements)).Msg("warehouse tables changed")
+	}
+	return errors.Join(w.adopt(ctx, layouts), w.endRuns(ctx))
+}
+
+// adopt makes dictionaries and views and publishes the layouts.
+func (w *Warehouse) adopt(ctx context.Context, layouts []*layout) error {
+	for _, l := range layouts {
+		if t := l.res.Table; nameColumn[t] != "" {
+			if err := w.exec(ctx, "prepare names of "+string(t), createDictionary(w.cfg.Database, t, w.cred)); err != nil {
+				return err
+			}
+			w.names[t] = true
+		}
+	}
+	for _, l := range layouts {
+		if err := w.createViews(ctx, l.views(w.cfg.Database, w.names)); err != nil {
+			return err
+		}
+		w.publish(l)
+	}
+	return w.createViews(ctx, logbookViews(w.cfg.Database))
+}
+
+func (w *Warehouse) createViews(ctx context.Context, views []view) error {
+	for _, v := range views {
+		if err := w.exec(ctx, "prepare view "+v.name, v.create(w.cfg.Database)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createDatabase makes the database unless it is there: asking needs no grant,
+// creating does.
+func (w *Warehouse) createDatabase(ctx context.Context) error {
+	var found uint64
+	err := w.scan(ctx, "look for the database", "SELECT count() FROM system.databases WHERE name = {db:String}", w.dbArg(),
+		func(row scanner) error { return row.Scan(&found) })
+	if err != nil || found > 0 {
+		return err
+	}
+	err = w.exec(ctx, "create the database", "CREATE DATABASE IF NOT EXISTS "+ident(w.cfg.Database))
+	if isDenied(err) {
+		return fmt.Errorf("%w: %w; create it, or grant CREATE DATABASE", ErrNoDatabase, err)
+	}
+	return err
+}
+
+// claim makes the database this pipeline's own. The owner stands in the
+// comment of one table; CREATE TABLE decides between two that start at once.
+func (w *Warehouse) claim(ctx context.Context) error {
+	mine := ownerComment(w.cfg.Pipeline, w.cfg.OrgID)
+	if err := w.exec(ctx, "claim the database", positionsTable(mine).create(w.cfg.Database)); err != nil {
+		return err
+	}
+	var comment string
+	err := w.scan(ctx, "read the database's owner", "SELECT comment FROM system.tables WHERE database = {db:String} AND name = {name:String}",
+		args{"db": w.cfg.Database, "name": positionsName}, func(row scanner) error { return row.Scan(&comment) })
+	if err != nil {
+		return err
+	}
+	if comment == marked(mine) {
+		return nil
+	}
+	pipeline, org, ok := parseOwner(comment)
+	if !ok {
+		return fmt.Errorf("%w: the comment of %s does not name an owner", ErrForeign, positionsName)
+	}
+	return fmt.Errorf("%w: %q of organization %d (this is %q of %d); use a database of its own", ErrOtherPipeline, pipeline, org, w.cfg.Pipeline, w.cfg.OrgID)
+}
+
+const ownerText = "positions of pipeline "
+
+func ownerComment(pipeline string, org uint64) string {
+	return fmt.Sprintf("%s%s of organization %d; this comment says whose database this is", ownerText, strconv.Quote(pipeline), org)
+}
+
+func parseOwner(comment string) (pipeline string, org uint64, ok bool) {
+	_, rest, ok1 := strings.Cut(comment, ": "+ownerText)
+	pipeline, rest, ok2 := cutQuoted(rest)
+	rest, ok3 := strings.CutPrefix(rest, " of organization ")
+	digits, _, _ := strings.Cut(rest, ";")
+	org, err := strconv.ParseUint(digits, 10, 64)
+	return pipeline, org, ok1 && ok2 && ok3 && err == nil
+}
+
+// wanted is the layout of each table, with the custom columns there are, and
+// every table the database should have.
+func wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []table) {
+	var layouts []*layout
+	want := logbookTables()
+	for _, t := range tables {
+		l := &layout{res: source.Lookup(t)}
+		for _, c := range have[mainName(t)].columns {
+			if custom, ok := parseCustom(c); ok {
+				l.custom = append(l.custom, custom)
+			}
+		}
+		layouts = append(layouts, l)
+		want = append(want, l.tables()...)
+	}
+	return layouts, want
+}
+
+// ourNames are all names that Prepare would create for these tables.
+func ourNames(tables []source.Table) []string {
+	var names []string
+	for _, t := range logbookTables() {
+		names = append(names, t.name)
+	}
+	names = append(names, positionsName)
+	for _, v := range logbookViews("") {
+		names = append(names, v.name)
+	}
+	for _, t := range tables {
+		l := &layout{res: source.Lookup(t)}
+		for _, tab := range l.tables() {
+			names = append(names, tab.name)
+		}
+		for _, v := range l.views("", nil) {
+			names = append(names, v.name)
+		}
+		if nameColumn[t] != "" {
+			names = append(names, dictionaryName(t))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// errNotPrepared is a mistake of the caller, not of the server.
+var errNotPrepared = errors.New("table was not prepared")
+
+// layout returns the columns of a table as of now.
+func (w *Warehouse) layout(t source.Table) (*layout, error) {
+	w.layoutMu.RLock()
+	defer w.layoutMu.RUnlock()
+	l := w.layouts[t]
+	if l == nil {
+		return nil, fmt.Errorf("%s: %w", t, errNotPrepared)
+	}
+	return l, nil
+}
+
+func (w *Warehouse) publish(l *layout) {
+	w.layoutMu.Lock()
+	defer w.layoutMu.Unlock()
+	w.layouts[l.res.Table] = l
+}

@@ -1,0 +1,150 @@
+package clickhouse
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Result is the rows of a query, one at a time: call Next until it returns
+// false, then Err, and Close in any case. Not safe for concurrent use.
+type Result struct {
+	Columns []string
+	rows    chdriver.Rows
+	dest    []any
+	err     error
+}
+
+// Query runs a query of a person, in the pipeline's database as far as names
+// are concerned, and streams its rows. Unlike other errors of this package,
+// those of Query hold the server's message: whoever asks may read it, and it
+// must not be logged.
+func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
+	rows, err := w.into.Query(w.tagged(ctx), query)
+	if err != nil {
+		return nil, forPeople(err)
+	}
+	r := &Result{Columns: rows.Columns(), rows: rows}
+	for _, t := range rows.ColumnTypes() {
+		r.dest = append(r.dest, reflect.New(t.ScanType()).Interface())
+	}
+	return r, nil
+}
+
+// QueryError is a query the server refused, in the server's words.
+type QueryError struct {
+	Code    int32
+	Message string
+	Err     error // classified, without the message
+}
+
+func (e *QueryError) Error() string { return fmt.Sprintf("ClickHouse code %d: %s", e.Code, e.Message) }
+func (e *QueryError) Unwrap() error { return e.Err }
+
+func forPeople(err error) error {
+	classified := classify("query", err)
+	var x *driver.Exception
+	if errors.As(err, &x) {
+		return &QueryError{Code: x.Code, Message: x.Message, Err: classified}
+	}
+	return classified
+}
+
+// Next reads the next row: each value as text, null tells which are NULL. The
+// slices are the caller's.
+func (r *Result) Next() (values []string, null []bool, ok bool) {
+	if r.err != nil || !r.rows.Next() {
+		return nil, nil, false
+	}
+	if err := r.rows.Scan(r.dest...); err != nil {
+		r.err = forPeople(err)
+		return nil, nil, false
+	}
+	values, null = make([]string, len(r.dest)), make([]bool, len(r.dest))
+	for i, d := range r.dest {
+		values[i], null[i] = text(reflect.ValueOf(d).Elem())
+	}
+	return values, null, true
+}
+
+// Err is why the rows ended, nil at the end of the result.
+func (r *Result) Err() error {
+	if r.err != nil {
+		return r.err
+	}
+	if err := r.rows.Err(); err != nil {
+		return forPeople(err)
+	}
+	return nil
+}
+
+// Close lets go of the connection.
+func (r *Result) Close() error { return classify("close the result", r.rows.Close()) }
+
+// text shows a value the way ClickHouse's own client does, near enough:
+// strings as they are, times in UTC, arrays and the rest in Go's notation.
+func text(v reflect.Value) (string, bool) {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return "", true
+		}
+		v = v.Elem()
+	}
+	switch x := v.Interface().(type) {
+	case time.Time:
+		return timeText(x), false
+	case sql.NullString:
+		return x.String, !x.Valid
+	case fmt.Stringer:
+		return x.String(), false
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String(), false
+	case reflect.Float32, reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits()), false
+	case reflect.Slice:
+		return list(v), false
+	}
+	return fmt.Sprint(v.Interface()), false
+}
+
+func timeText(t time.Time) string {
+	if t.Nanosecond() == 0 {
+		return t.UTC().Format(time.DateTime)
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.999999999")
+}
+
+func list(v reflect.Value) string {
+	s := "["
+	for i := range v.Len() {
+		if i > 0 {
+			s += ","
+		}
+		item, null := text(v.Index(i))
+		switch {
+		case null:
+			s += "NULL"
+		case isText(v.Type().Elem()):
+			s += literal(item)
+		default:
+			s += item
+		}
+	}
+	return s + "]"
+}
+
+func isText(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.String
+}
