@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"deskhouse/config"
+)
+
+// options are the flags every command takes.
+type options struct {
+	config    string
+	json      bool
+	logLevel  string
+	logFormat string
+}
+
+func newRoot() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:           "deskhouse",
+		Short:         "Keeps a ClickHouse database equal to a Zoho Desk portal",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&o.config, "config", "c", "deskhouse.yaml", "configuration file")
+	f.BoolVar(&o.json, "json", false, "print for programs")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.AddCommand(runCommand(o), demoCommand(o), simCommand(o), checkCommand(o), sqlCommand(o), statusCommand(o), resyncCommand(o), webhookCommand(o))
+	for _, c := range root.Commands() {
+		usageErrors(c)
+	}
+	return root
+}
+
+// usageErrors makes wrong arguments exit with the usage code.
+func usageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return &exitError{exitUsage, err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageErrors(sub)
+	}
+}
+
+// load reads the configuration file. Secrets that it takes from the
+// environment are read once, here.
+func (o *options) load() (*config.Config, error) {
+	cfg, err := config.Load(o.config, os.Getenv)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s does not exist; give the configuration with --config", o.config)}
+	}
+	return cfg, err
+}
+
+// logger writes to stderr, or to out in its place: JSON for programs, one
+// readable line a message on a terminal.
+func (o *options) logger(out io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(o.logLevel)
+	if err != nil {
+		return zerolog.Nop(), &exitError{exitUsage, fmt.Errorf("--log-level %q: want debug, info, warn or error", o.logLevel)}
+	}
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	switch {
+	case o.logFormat == "console", o.logFormat == "" && terminal:
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != ""}
+	case o.logFormat != "" && o.logFormat != "json":
+		return zerolog.Nop(), &exitError{exitUsage, fmt.Errorf("--log-format %q: want json or console", o.logFormat)}
+	}
+	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"deskhouse/config"
+	"deskhouse/pipeline"
+	"deskhouse/sink/clickhouse"
+	"deskhouse/source"
+	"deskhouse/source/webhook"
+	"deskhouse/source/zohodesk"
+	"deskhouse/state"
+)
+
+const (
+	leaseTTL = 15 * time.Second
+	// stopWithin bounds the end of HTTP requests that are under way at a stop.
+	stopWithin = 5 * time.Second
+	// hookCheckEvery is how often a registered webhook is looked for at Zoho.
+	hookCheckEvery = time.Hour
+)
+
+// serve runs everything until ctx ends: the intake first, so that no event is
+// missed, then each pipeline. On a stop the intake closes first, then the
+// pipelines end where they stand; what is not confirmed is done again.
+func (c *core) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.serveControl(ctx) })
+	if c.cfg.Intake != nil {
+		intake, err := c.intake()
+		if err != nil {
+			return err
+		}
+		listener, err := net.Listen("tcp", c.cfg.Intake.Listen)
+		if err != nil {
+			return &exitError{exitUsage, fmt.Errorf("intake.listen: %w", err)}
+		}
+		g.Go(func() error { return c.serveIntake(ctx, intake, listener) })
+	}
+	if c.cfg.Admin.Listen != "" {
+		listener, err := net.Listen("tcp", c.cfg.Admin.Listen)
+		if err != nil {
+			return &exitError{exitUsage, fmt.Errorf("admin.listen: %w", err)}
+		}
+		g.Go(func() error { return serveHTTP(ctx, webhook.HTTPServer("", c.adminHandler()), listener) })
+	}
+	for _, p := range c.pipes {
+		g.Go(func() error {
+			if err := c.runPipe(ctx, p); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("pipeline %s: %w", p.name, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// intake builds the public server with one route a pipeline.
+func (c *core) intake() (*webhook.Server, error) {
+	var routes []webhook.Route
+	for _, p := range c.pipes {
+		routes = append(routes, webhook.Route{Pipeline: p.name, Secrets: []string{p.secret}, OrgID: p.org, WebhookIDs: p.hooks.list,
+			JWT: webhook.Mode(c.cfg.Intake.JWT), Keys: p.conn.keys, Log: p.events, DeadLetters: letters{p.dead}})
+	}
+	return webhook.New(webhook.Config{Routes: routes, Logger: c.log, Clock: c.clock, Registerer: c.registry})
+}
+
+// serveIntake ends the committers only after the last request was answered.
+func (c *core) serveIntake(ctx context.Context, intake *webhook.Server, listener net.Listener) error {
+	commit, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { return intake.Run(commit) })
+	err := serveHTTP(ctx, webhook.HTTPServer("", intake), listener)
+	stop()
+	if runErr := g.Wait(); runErr != nil && !errors.Is(runErr, context.Canceled) {
+		err = errors.Join(err, runErr)
+	}
+	return err
+}
+
+// serveHTTP serves until ctx ends, then lets requests under way finish.
+func serveHTTP(ctx context.Context, srv *http.Server, listener net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	err := srv.Shutdown(last)
+	<-ended
+	return err
+}
+
+// runPipe is one pipeline under its lease.
+func (c *core) runPipe(ctx context.Context, p *pipe) error {
+	lease, err := c.store.AcquireLease(ctx, p.name, leaseTTL)
+	if err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return lease.Run(gctx) })
+	g.Go(func() error { return c.sync(gctx, p, lease) })
+	g.Go(func() error { return c.keepHook(gctx, p) })
+	err = g.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	return errors.Join(err, lease.Release(last))
+}
+
+// sync opens the warehouse, for as long as that takes, and runs the pipeline.
+func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease) error {
+	if err := c.openWarehouse(ctx, p, lease.Epoch()); err != nil {
+		return err
+	}
+	s := pipeline.New(c.pipelineConfig(p, lease.Epoch()), pipeline.Parts{Desk: p.conn.client, Warehouse: p.wh, KV: keyValues{c.store},
+		Events: eventLog{p.events}, Dead: letters{p.dead}, Clock: c.clock, Log: c.log, Registerer: c.registry})
+	p.mu.Lock()
+	p.sync, p.reason = s, ""
+	p.mu.Unlock()
+	return s.Run(ctx)
+}
+
+func (c *core) pipelineConfig(p *pipe, epoch uint64) pipeline.Config {
+	cfg := pipeline.Config{Name: p.name, OrgID: p.org, Trust: p.cfg.Payload == config.PayloadTrust, Bin: p.cfg.Bin.Poll, Epoch: epoch,
+		Tables: tablesOf(p.cfg), Modules: zohodesk.FieldModules(), History: map[source.Table]bool{}, Polls: map[source.Table]time.Duration{}}
+	for _, t := range cfg.Tables {
+		tc := p.cfg.Tables[string(t)]
+		cfg.History[t], cfg.Polls[t] = tc.History != config.HistoryOff, tc.Poll
+	}
+	if p.cfg.Resync != nil {
+		cfg.Resync = *p.cfg.Resync
+	}
+	return cfg
+}
+
+// tablesOf are the tables that are on, in the order they are loaded.
+func tablesOf(p config.Pipeline) []source.Table {
+	var tables []source.Table
+	for _, r := range source.Resources {
+		if p.Tables[string(r.Table)].Enabled {
+			tables = append(tables, r.Table)
+		}
+	}
+	return tables
+}
+
+// openWarehouse connects and prepares the database. An unreachable server is
+// waited for: webhooks are stored meanwhile.
+func (c *core) openWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		err := c.tryWarehouse(ctx, p, epoch)
+		if err == nil || ctx.Err() != nil || !waitFor(err) {
+			return err
+		}
+		p.mu.Lock()
+		p.reason = err.Error()
+		p.mu.Unlock()
+		c.log.Warn().Err(err).Str("pipeline", p.name).Msg("warehouse not ready, trying again")
+		select {
+		case <-c.clock.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// waitFor reports whether time may heal an error of the warehouse.
+func waitFor(err error) bool {
+	for _, permanent := range []error{clickhouse.ErrConfig, clickhouse.ErrAuth, clickhouse.ErrDenied, clickhouse.ErrTooOld, clickhouse.ErrForeign,
+		clickhouse.ErrOtherPipeline, clickhouse.ErrNewerFormat, clickhouse.ErrSchema, clickhouse.ErrFenced} {
+		if errors.Is(err, permanent) {
+			return false
+		}
+	}
+	return errors.Is(err, clickhouse.ErrUnreachable) || clickhouse.Retryable(err)
+}
+
+func (c *core) tryWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
+	a, err := c.locate(ctx, p.cfg.Warehouse)
+	if err != nil {
+		return err
+	}
+	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: a.URL, Database: a.Database, User: a.user, Password: a.password,
+		OrgID: p.org, Pipeline: p.name, History: historyModes(p.cfg), Logger: c.log})
+	if err != nil {
+		return err
+	}
+	if err := prepare(ctx, wh, tablesOf(p.cfg), epoch); err != nil {
+		return errors.Join(err, wh.Close())
+	}
+	a.Version = wh.Version()
+	p.mu.Lock()
+	p.wh, p.access = wh, a
+	p.mu.Unlock()
+	return nil
+}
+
+func prepare(ctx context.Context, wh *clickhouse.Warehouse, tables []source.Table, epoch uint64) error {
+	if err := wh.Prepare(ctx, tables); err != nil {
+		return err
+	}
+	return wh.Fence(ctx, epoch)
+}
+
+func historyModes(p config.Pipeline) map[source.Table]clickhouse.HistoryMode {
+	modes := map[source.Table]clickhouse.HistoryMode{}
+	for name, t := range p.Tables {
+		modes[source.Table(name)] = clickhouse.HistoryMode(t.History)
+	}
+	return modes
+}
+
+// locate says how a warehouse is reached, starting the embedded engine if that
+// is what it is.
+func (c *core) locate(ctx context.Context, w config.Warehouse) (access, error) {
+	a := access{Database: w.Database, URL: w.URL, user: w.User, password: w.Password.Reveal()}
+	if w.IsEmbedded() {
+		e, err := c.engines.start(ctx, w.Dir)
+		if err != nil {
+			return a, err
+		}
+		a.URL, a.HTTP = "clickhouse://"+e.Addr(), "http://"+e.HTTPAddr()
+		return a, nil
+	}
+	if strings.HasPrefix(w.URL, "http") {
+		a.HTTP = w.URL
+	}
+	return a, nil
+}
+
+// keepHook looks from time to time whether the webhook that was registered is
+// still there, and registers it again if not. One that nobody registered is
+// nobody's to make.
+func (c *core) keepHook(ctx context.Context, p *pipe) error {
+	for {
+		select {
+		case <-c.clock.After(hookCheckEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if len(p.hooks.list()) == 0 || c.cfg.Intake == nil {
+			continue
+		}
+		if _, err := c.registerHook(ctx, p); err != nil && ctx.Err() == nil {
+			c.log.Error().Err(err).Str("pipeline", p.name).Msg("webhook cannot be checked; polls find what it misses")
+		}
+	}
+}
+
+// stateURL puts the credentials back that the configuration keeps apart.
+func stateURL(s config.State) string {
+	if s.IsEmbedded() || s.Password.IsZero() {
+		return s.URL
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return s.URL
+	}
+	if s.User == "" {
+		u.User = url.User(s.Password.Reveal())
+	} else {
+		u.User = url.UserPassword(s.User, s.Password.Reveal())
+	}
+	return u.String()
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"deskhouse/config"
+	"deskhouse/sink/clickhouse"
+)
+
+func sqlCommand(o *options) *cobra.Command {
+	var pipeline string
+	c := &cobra.Command{
+		Use:   "sql [QUERY]",
+		Short: "Run a query in a pipeline's warehouse (from standard input without an argument)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query, err := queryOf(args, os.Stdin)
+			if err != nil {
+				return err
+			}
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			return runSQL(cmd.Context(), o, cfg, pipeline, query)
+		},
+	}
+	c.Flags().StringVarP(&pipeline, "pipeline", "p", "", "pipeline; may be left out when there is one")
+	return c
+}
+
+func queryOf(args []string, stdin io.Reader) (string, error) {
+	text := strings.Join(args, "")
+	if len(args) == 0 {
+		all, err := io.ReadAll(stdin)
+		if err != nil {
+			return "", fmt.Errorf("read the query: %w", err)
+		}
+		text = string(all)
+	}
+	text = strings.TrimRight(strings.TrimSpace(text), ";")
+	if text == "" {
+		return "", &exitError{exitUsage, errors.New("there is no query")}
+	}
+	return text, nil
+}
+
+// runSQL connects to where the pipeline's tables are: an embedded engine is
+// asked for at the running service, or started for the moment.
+func runSQL(ctx context.Context, o *options, cfg *config.Config, name, query string) error {
+	p, name, err := pipelineOf(cfg, name)
+	if err != nil {
+		return err
+	}
+	en := newEngines(zerolog.Nop())
+	url, err := warehouseURL(ctx, cfg, p.Warehouse, name, en)
+	if err != nil {
+		return errors.Join(err, en.close())
+	}
+	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: url, Database: p.Warehouse.Database, User: p.Warehouse.User,
+		Password: p.Warehouse.Password.Reveal(), OrgID: cfg.Connections[p.Connection].OrgID, Pipeline: name, Logger: zerolog.Nop()})
+	if err != nil {
+		return errors.Join(err, en.close())
+	}
+	err = printQuery(ctx, os.Stdout, wh, query, o.json)
+	return errors.Join(err, wh.Close(), en.close())
+}
+
+func pipelineOf(cfg *config.Config, name string) (config.Pipeline, string, error) {
+	names := sortedKeys(cfg.Pipelines)
+	if name == "" && len(names) == 1 {
+		name = names[0]
+	}
+	p, ok := cfg.Pipelines[name]
+	if !ok {
+		return p, name, &exitError{exitUsage, fmt.Errorf("which pipeline? --pipeline one of %s", strings.Join(names, ", "))}
+	}
+	return p, name, nil
+}
+
+func warehouseURL(ctx context.Context, cfg *config.Config, w config.Warehouse, name string, en *engines) (string, error) {
+	if !w.IsEmbedded() {
+		return w.URL, nil
+	}
+	ctl, err := dial(cfg)
+	if errors.Is(err, errNotRunning) {
+		e, err := en.start(ctx, w.Dir)
+		if err != nil {
+			return "", err
+		}
+		return "clickhouse://" + e.Addr(), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var st statusReply
+	if err := errors.Join(ctl.call(ctx, "GET", "/v1/status", nil, &st), ctl.end()); err != nil {
+		return "", err
+	}
+	for _, p := range st.Pipelines {
+		if p.Name == name && p.Warehouse.URL != "" {
+			return p.Warehouse.URL, nil
+		}
+	}
+	return "", fmt.Errorf("pipeline %s has no warehouse yet, see `deskhouse status`", name)
+}
+
+// printQuery writes the rows of a query: an aligned table, or one JSON object a
+// line. Values are text as ClickHouse prints them; NULL is shown, or null.
+func printQuery(ctx context.Context, out io.Writer, wh *clickhouse.Warehouse, query string, asJSON bool) error {
+	rows, err := wh.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	w := bufio.NewWriter(out)
+	var lines [][]string
+	for {
+		values, null, ok := rows.Next()
+		if !ok {
+			break
+		}
+		if asJSON {
+			if err := writeJSONRow(w, rows.Columns, values, null); err != nil {
+				return err
+			}
+			continue
+		}
+		for i := range values {
+			if null[i] {
+				values[i] = "NULL"
+			}
+		}
+		lines = append(lines, values)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if !asJSON {
+		printTable(w, rows.Columns, lines, nil)
+	}
+	return w.Flush()
+}
+
+func writeJSONRow(w *bufio.Writer, columns, values []string, null []bool) error {
+	for i, c := range columns {
+		sep := byte(',')
+		if i == 0 {
+			sep = '{'
+		}
+		var v any = values[i]
+		if null[i] {
+			v = nil
+		}
+		key, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		value, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_ = w.WriteByte(sep) // bufio keeps the first error for Flush
+		_, _ = w.Write(key)
+		_ = w.WriteByte(':')
+		_, _ = w.Write(value)
+	}
+	_, err := w.WriteString("}\n")
+	return err
+}
