@@ -44,12 +44,12 @@ bench: deps build ## all benchmarks
 	go test -run '^$$' -bench . -benchmem ./source/... ./sink/... ./state/... ./pipeline/...
 
 bench-quick: deps build ## sink against JSONEachRow, whole pipeline at zero latency, under a minute
-	go test -run '^$$' -bench 'Smoke' -benchtime 1x ./sink/... ./pipeline/...
+	go test -run '^$$' -bench Smoke -benchtime 3x ./sink/... ./pipeline/...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@go list ./... | while read -r pkg; do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
 
 ci: lint test sim ## what .ci/run calls
 

@@ -181,3 +181,25 @@ func (a *applier) checkpoints(ctx context.Context) error {
 		}
 	}
 }
+
+// Applied events are kept a while, so that they can be replayed; unapplied ones
+// are never purged.
+const (
+	keepEvents = 7 * 24 * time.Hour
+	purgeEvery = time.Hour
+)
+
+// janitor purges what is both applied and old.
+func (a *applier) janitor(ctx context.Context) error {
+	for {
+		if err := sleep(ctx, a.clock, purgeEvery); err != nil {
+			return err
+		}
+		a.mu.Lock()
+		upTo := a.saved
+		a.mu.Unlock()
+		if err := a.events.Purge(ctx, upTo, a.clock.Now().Add(-keepEvents)); err != nil && ctx.Err() == nil {
+			a.log.Warn().Err(err).Msg("old events not purged, again in an hour")
+		}
+	}
+}

@@ -127,6 +127,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.applier = newApplier(p.deps, p.events, p.dead, writers, p.cfg.Trust, p.cfg.OrgID, from)
 		g.Go(func() error { return p.applier.run(ctx) })
 		g.Go(func() error { return p.applier.checkpoints(ctx) })
+		g.Go(func() error { return p.applier.janitor(ctx) })
 	}
 	for _, t := range p.cfg.Tables {
 		g.Go(func() error { return p.live(ctx, t) })

@@ -63,6 +63,8 @@ type EventLog interface {
 	Read(ctx context.Context, from uint64) (EventReader, error)
 	// Bounds are the first and last sequence held; last < first when empty.
 	Bounds(ctx context.Context) (first, last uint64, err error)
+	// Purge forgets messages up to a sequence that are older than a time.
+	Purge(ctx context.Context, upTo uint64, olderThan time.Time) error
 }
 
 // EventReader follows the log. Next blocks until a message or ctx ends.

@@ -405,7 +405,9 @@ func TestRule7NoAbsenceFromAnIncompleteOrUnbelievableReading(t *testing.T) {
 				return pageOf([]*source.Record{first}, rows), nil
 			}
 			return source.Page{}, forbidden
-		}, func(r source.RunReport, err error) bool { return source.IsFault(err, source.FaultForbidden) && r.Err != "" }},
+		}, func(r source.RunReport, err error) bool {
+			return source.IsFault(err, source.FaultForbidden) && r.Err != ""
+		}},
 		{"a second that cannot be read whole", func(q source.Query, first *source.Record) (source.Page, error) {
 			return pageOf(slices.Repeat([]*source.Record{first}, min(q.Limit, 100)), 5000), nil
 		}, func(r source.RunReport, err error) bool { return err == nil && r.Incomplete }},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"deskhouse/source"
 )
@@ -195,21 +196,31 @@ func (w *writer) flush(ctx context.Context, batch []submission) error {
 	return nil
 }
 
+// store writes the registers side by side: they are tables of their own, and
+// writing any of them again is harmless. The history comes last, so that a
+// change it tells of can be queried.
 func (w *writer) store(ctx context.Context, b *merged) error {
-	if len(b.rows) > 0 {
-		if err := w.wh.Write(ctx, w.table, b.rows, w.epoch); err != nil {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if len(b.rows) == 0 {
+			return nil
+		}
+		if err := w.wh.Write(gctx, w.table, b.rows, w.epoch); err != nil {
 			return fmt.Errorf("write %d rows: %w", len(b.rows), err)
 		}
-	}
+		return nil
+	})
 	for _, reg := range []source.Register{source.Listed, source.Detail} {
-		if err := w.storeSide(ctx, reg, b.sides[reg]); err != nil {
-			return err
-		}
+		g.Go(func() error { return w.storeSide(gctx, reg, b.sides[reg]) })
 	}
-	if w.history && len(b.changes) > 0 {
-		if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
-			return fmt.Errorf("write %d changes: %w", len(b.changes), err)
-		}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if !w.history || len(b.changes) == 0 {
+		return nil
+	}
+	if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
+		return fmt.Errorf("write %d changes: %w", len(b.changes), err)
 	}
 	return nil
 }

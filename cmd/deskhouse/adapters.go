@@ -65,6 +65,14 @@ func (l eventLog) Bounds(ctx context.Context) (first, last uint64, err error) {
 	return first, last, err
 }
 
+func (l eventLog) Purge(ctx context.Context, upTo uint64, olderThan time.Time) error {
+	old, err := l.log.Before(ctx, olderThan)
+	if err != nil {
+		return err
+	}
+	return l.log.Purge(ctx, min(upTo, old))
+}
+
 type eventReader struct{ r *state.Reader }
 
 func (r eventReader) Next(ctx context.Context) (pipeline.Message, error) {

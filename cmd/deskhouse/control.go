@@ -94,6 +94,10 @@ type errorReply struct {
 // socketPath is where a configuration's service listens.
 func socketPath(stateDir string) string { return filepath.Join(stateDir, "control.sock") }
 
+// maxSocketPath is what every platform takes (sun_path: 104 bytes on macOS, 108
+// on Linux, with the zero at the end).
+const maxSocketPath = 103
+
 // serveControl listens until ctx ends. The folder's lock is held, so a socket
 // that is there already belongs to nobody.
 func (c *core) serveControl(ctx context.Context) error {
@@ -103,6 +107,9 @@ func (c *core) serveControl(ctx context.Context) error {
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("control socket: %w", err)
+	}
+	if len(path) > maxSocketPath {
+		return &exitError{exitUsage, fmt.Errorf("state.dir: %s is too long for a socket (%d of %d characters); choose a shorter folder", path, len(path), maxSocketPath)}
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {

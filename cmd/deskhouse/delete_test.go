@@ -19,13 +19,14 @@ func TestDeleteModes(t *testing.T) {
 	}{{"Ticket_Delete", desksim.DeleteEvent}, {"IsDel true", desksim.UpdateIsDelTrue}, {"IsDel text", desksim.UpdateIsDelString},
 		{"IsDel 1", desksim.UpdateIsDelOne}, {"both", desksim.DeleteBoth}, {"nothing", desksim.DeleteNone}} {
 		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
 			h := newHouse(t, desksim.Config{Seed: 5, Tickets: 200, DeleteMode: mode.mode}, settings{keys: binKeys(mode.mode)})
 			p := h.start()
 			h.untilRunning()
 			h.must("webhook", "register")
 			h.untilLoaded()
 			deletes(t, h, mode.mode != desksim.DeleteNone)
-			p.stop()
+			t.Logf("stopped within %s", p.stop())
 		})
 	}
 }
@@ -39,7 +40,7 @@ func binKeys(m desksim.DeleteMode) string {
 }
 
 const (
-	deletedTickets = 5
+	deletedTickets = 3
 	// goneWithin is what is promised, goneBound what a busy machine is allowed.
 	goneWithin = 2 * time.Second
 	goneBound  = 10 * time.Second

@@ -15,7 +15,7 @@ const searchCredits = 3
 func TestGracefulStop(t *testing.T) {
 	const tickets = 3000
 	h := newHouse(t, desksim.Config{Seed: 7, Tickets: tickets}, settings{})
-	h.portal.Faults().Latency(func(*http.Request) time.Duration { return 100 * time.Millisecond })
+	h.portal.Faults().Latency(func(*http.Request) time.Duration { return 600 * time.Millisecond })
 	p := h.start()
 	h.until("most of the load is in the warehouse", 60*time.Second, func() bool {
 		st := h.pipe()

@@ -65,8 +65,8 @@ func benchPages() (pages [][]byte, size int) {
 	return pages, size
 }
 
-// BenchmarkWrite is the sink alone: pages of JSON bytes to acknowledged rows.
-func BenchmarkWrite(b *testing.B) {
+// BenchmarkSmokeWrite is the sink alone: pages of JSON bytes to acknowledged rows.
+func BenchmarkSmokeWrite(b *testing.B) {
 	for name, u := range map[string]func(testing.TB) string{"native": nativeURL, "http": httpURL} {
 		b.Run(name, func(b *testing.B) {
 			w := prepared(b, func(c *Config) { c.URL = u(b) })
@@ -119,9 +119,9 @@ func parseBatch(b *testing.B, pages [][]byte, version uint64) []source.Row {
 	return batch
 }
 
-// BenchmarkJSONEachRow is the measure: ClickHouse's own parser of the same
+// BenchmarkSmokeJSONEachRow is the measure: ClickHouse's own parser of the same
 // values, over HTTP, into a table of the same shape.
-func BenchmarkJSONEachRow(b *testing.B) {
+func BenchmarkSmokeJSONEachRow(b *testing.B) {
 	w := prepared(b)
 	_, err := w.EnsureCustomFields(ctx, source.Tickets, benchCustom)
 	must(b, err)
