@@ -45,7 +45,7 @@ func (b *binReader) round(ctx context.Context, whole bool) error {
 		if len(items) < smallestPage {
 			break
 		}
-		if !whole && out.Written == 0 {
+		if !whole && out.Unchanged == out.Seen {
 			return nil
 		}
 		offset += len(items)

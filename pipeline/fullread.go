@@ -160,7 +160,7 @@ func (f *fullRead) store(ctx context.Context) error {
 func (o *outcome) add(p outcome) {
 	o.Seen += p.Seen
 	o.Unchanged += p.Unchanged
-	o.Written += p.Written
+	o.Changed += p.Changed
 	o.Hints += p.Hints
 	o.Deleted += p.Deleted
 	o.Restored += p.Restored

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,7 +118,9 @@ type contracts struct {
 	t        fail
 	modified map[uint64]int64
 	gone     map[uint64]bool
-	gets     []uint64
+
+	mu   sync.Mutex
+	gets []uint64
 }
 
 func (c *contracts) desk(limit int) *fakeDesk {
@@ -139,7 +142,9 @@ func (c *contracts) desk(limit int) *fakeDesk {
 			if c.gone[id] {
 				return nil, timing(), notFound
 			}
+			c.mu.Lock()
 			c.gets = append(c.gets, id)
+			c.mu.Unlock()
 			return recordOf(c.t, table, id, fmt.Sprint(c.modified[id]), shelfStart, c.modified[id]), timing(), nil
 		}}
 }

@@ -122,9 +122,10 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 		out.Unchanged++
 		return next
 	}
-	out.Written++
 	op := operation(st.Head, next.Head)
 	switch op {
+	case source.OpInsert, source.OpUpdate:
+		out.Changed++
 	case source.OpDelete:
 		out.Deleted++
 	case source.OpRestore:

@@ -70,12 +70,9 @@ func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunRep
 	if err := seen.flush(ctx); err != nil {
 		return err
 	}
-	report.Read = uint64(r.total.Seen)
-	report.Unchanged, report.Repaired = uint64(r.total.Unchanged), uint64(r.total.Written-r.total.Restored-r.total.Deleted)
+	report.Repaired = uint64(r.total.Changed)
 	report.Resurrected, report.Deleted = uint64(r.total.Restored), uint64(r.total.Deleted)
-	if report.Incomplete = len(r.incomplete) > 0; report.Incomplete {
-		return nil
-	}
+	report.Incomplete = len(r.incomplete) > 0
 	return p.sweep(ctx, tp, report)
 }
 
@@ -120,7 +117,9 @@ func (s *seenKeys) write(ctx context.Context) error {
 	return nil
 }
 
-// sweep asks GET about every row that the reading did not show.
+// sweep asks GET about every row that the reading did not show, unless the
+// reading was incomplete. Repeats in the reading make counting there useless:
+// what was read is what is visible less what is absent.
 func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunReport) error {
 	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-pollOverlap))
 	if err != nil {
@@ -129,6 +128,11 @@ func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunRepor
 	visible, _, err := p.wh.Counts(ctx, tp.w.table)
 	if err != nil {
 		return fmt.Errorf("count rows: %w", err)
+	}
+	report.Read = visible - min(uint64(len(keys)), visible)
+	report.Unchanged = report.Read - min(report.Repaired+report.Resurrected, report.Read)
+	if report.Incomplete {
+		return nil
 	}
 	if guarded(len(keys), visible) {
 		return fmt.Errorf("%w: %d of %d rows of %s; nothing was deleted", ErrGuard, len(keys), visible, tp.w.table)

@@ -77,12 +77,8 @@ func (s *schema) unknown(t source.Table, rows []source.Row) bool {
 
 // apply adds the columns that the metadata asks for.
 func (s *schema) apply(ctx context.Context, t source.Table, fields []source.CustomField) error {
-	added, err := s.wh.EnsureCustomFields(ctx, t, fields)
-	if err != nil {
+	if _, err := s.wh.EnsureCustomFields(ctx, t, fields); err != nil {
 		return fmt.Errorf("add custom-field columns to %s: %w", t, err)
-	}
-	if len(added) > 0 {
-		s.log.Info().Str("table", string(t)).Int("columns", len(added)).Msg("custom-field columns added")
 	}
 	return nil
 }

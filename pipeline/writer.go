@@ -27,8 +27,8 @@ const (
 // outcome counts what became of the observations of one submission.
 type outcome struct {
 	Seen      int
-	Unchanged int
-	Written   int
+	Unchanged int // nothing moved, not even an as_of
+	Changed   int // rows whose content is new or different
 	Hints     int // re-reads asked for
 	Deleted   int // rows that became deleted
 	Restored  int // rows that became visible again
@@ -121,10 +121,7 @@ func (w *writer) run(ctx context.Context) error {
 			return err
 		}
 		last = w.clock.Now()
-		err = retry(ctx, w.clock, w.log, "write "+string(w.table), func(ctx context.Context) error {
-			return w.flush(ctx, batch)
-		})
-		if err != nil {
+		if err := w.flush(ctx, batch); err != nil {
 			return err
 		}
 		for _, s := range batch {
@@ -172,20 +169,25 @@ func (w *writer) drain(batch []submission, rows int) []submission {
 	return batch
 }
 
-// flush is one pass: read heads, merge, queue re-reads, write, confirm.
+// flush is one pass: read heads, merge, queue re-reads, write, confirm. Each
+// step is repeated by itself until it succeeds: a batch that is merged again
+// after its rows were stored would find nothing changed and tell the history
+// nothing. Nobody else writes this table, so the heads stay as they were read.
 func (w *writer) flush(ctx context.Context, batch []submission) error {
-	b, err := w.merge(ctx, batch)
-	if err != nil {
-		return err
+	var b *merged
+	steps := []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"read heads of ", func(ctx context.Context) (err error) { b, err = w.merge(ctx, batch); return err }},
+		{"add columns to ", func(ctx context.Context) error { return w.schema.ensure(ctx, w.table, b.rows) }},
+		{"queue re-reads of ", func(ctx context.Context) error { return w.rereads.add(ctx, w.table, b.hints) }},
+		{"write ", func(ctx context.Context) error { return w.store(ctx, b) }},
 	}
-	if err := w.schema.ensure(ctx, w.table, b.rows); err != nil {
-		return err
-	}
-	if err := w.rereads.add(ctx, w.table, b.hints); err != nil {
-		return err
-	}
-	if err := w.store(ctx, b); err != nil {
-		return err
+	for _, step := range steps {
+		if err := retry(ctx, w.clock, w.log, step.what+string(w.table), step.do); err != nil {
+			return err
+		}
 	}
 	w.metrics.written(w.table, len(b.rows))
 	for i, s := range batch {
@@ -196,33 +198,30 @@ func (w *writer) flush(ctx context.Context, batch []submission) error {
 	return nil
 }
 
-// store writes the registers side by side: they are tables of their own, and
-// writing any of them again is harmless. The history comes last, so that a
-// change it tells of can be queried.
+// store writes the history first: if the process ends before the rows are
+// stored, the replay finds the same changes and writes them once more under the
+// same ids; the other way round they would be lost. Then the registers side by
+// side: they are tables of their own, and writing any of them again is harmless.
 func (w *writer) store(ctx context.Context, b *merged) error {
-	g, gctx := errgroup.WithContext(ctx)
+	if w.history && len(b.changes) > 0 {
+		if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
+			return fmt.Errorf("write %d changes: %w", len(b.changes), err)
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if len(b.rows) == 0 {
 			return nil
 		}
-		if err := w.wh.Write(gctx, w.table, b.rows, w.epoch); err != nil {
+		if err := w.wh.Write(ctx, w.table, b.rows, w.epoch); err != nil {
 			return fmt.Errorf("write %d rows: %w", len(b.rows), err)
 		}
 		return nil
 	})
 	for _, reg := range []source.Register{source.Listed, source.Detail} {
-		g.Go(func() error { return w.storeSide(gctx, reg, b.sides[reg]) })
+		g.Go(func() error { return w.storeSide(ctx, reg, b.sides[reg]) })
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	if !w.history || len(b.changes) == 0 {
-		return nil
-	}
-	if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
-		return fmt.Errorf("write %d changes: %w", len(b.changes), err)
-	}
-	return nil
+	return g.Wait()
 }
 
 // storeSide writes the rows of a listed or detail table that differ from what

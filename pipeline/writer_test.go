@@ -141,8 +141,12 @@ func TestRetriedWritesConfirmOnce(t *testing.T) {
 }
 
 func confirmOnce(t *testing.T, rng *rand.Rand) error {
+	var guard sync.Mutex
+	faults := rand.New(rand.NewPCG(rng.Uint64(), 2)) // the writer's own
 	maybe := func() error {
-		if rng.IntN(2) == 0 {
+		guard.Lock()
+		defer guard.Unlock()
+		if faults.IntN(2) == 0 {
 			return errors.New("connection lost")
 		}
 		return nil

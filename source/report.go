@@ -50,7 +50,7 @@ type RunReport struct {
 	Trigger             string // "cron", "command", "demo", "recovery"
 	Started, Finished   time.Time
 	Read                uint64 // records seen at the source
-	Unchanged, Repaired uint64
+	Unchanged, Repaired uint64 // of those: content as held; content new or different
 	Deleted             uint64 // absent at the source, confirmed by GET
 	Resurrected         uint64
 	MissedBySearch      uint64 // absent from search, alive by GET

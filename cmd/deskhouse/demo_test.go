@@ -14,7 +14,7 @@ func TestDemo(t *testing.T) {
 			defer l.Close()
 		}
 	}
-	r := command(t, t.TempDir(), "demo", "--tickets", "2000", "--duration", "3s", "--json")
+	r := command(t, commandTime, t.TempDir(), "demo", "--tickets", "2000", "--duration", "3s", "--json")
 	if r.code != exitDone {
 		t.Fatalf("exit code %d\n%s", r.code, tail(r.stderr.String(), 4000))
 	}

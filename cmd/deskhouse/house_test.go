@@ -67,7 +67,7 @@ func newHouse(t *testing.T, portal desksim.Config, s settings) *house {
 	t.Cleanup(func() {
 		h.portal.Close()
 		server.Close()
-		if t.Failed() || os.Getenv("SHOWLOG") != "" {
+		if t.Failed() {
 			t.Logf("end of what run printed:\n%s", tail(h.printed(), 6000))
 		}
 		if err := os.RemoveAll(dir); err != nil {

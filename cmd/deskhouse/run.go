@@ -43,6 +43,6 @@ func run(ctx context.Context, o *options) error {
 		err = nil
 	}
 	err = errors.Join(err, c.Close())
-	log.Info().Err(err).Msg("stopped")
+	log.Info().Msg("stopped")
 	return err
 }

@@ -15,7 +15,8 @@ func findLibrary(given string) (string, error) {
 		return "", fmt.Errorf("%w: there is none for %s/%s; use an external ClickHouse", ErrLibraryUnusable, runtime.GOOS, runtime.GOARCH)
 	}
 	cached := filepath.Join(".cache", "engine", LibraryVersion, platform, libraryName)
-	places := []string{filepath.Join("{exe}", libraryName), filepath.Join("{exe}", "..", cached), filepath.Join("{cwd}", cached)}
+	exe := executableDir()
+	places := []string{filepath.Join(exe, libraryName), filepath.Join(filepath.Dir(exe), cached), filepath.Join(workingDir(), cached)}
 	path, looked := find(given, "DESKHOUSE_ENGINE_LIB", places)
 	if path == "" {
 		return "", fmt.Errorf("%w (looked for %s); run make deps, or set DESKHOUSE_ENGINE_LIB", ErrLibraryMissing, looked)
@@ -26,7 +27,7 @@ func findLibrary(given string) (string, error) {
 // findEngine gives the path of the program deskhouse-engine, or an ErrEngineMissing.
 func findEngine(given string) (string, error) {
 	const name = "deskhouse-engine"
-	places := []string{filepath.Join("{exe}", name), filepath.Join("{cwd}", "bin", name)}
+	places := []string{filepath.Join(executableDir(), name), filepath.Join(workingDir(), "bin", name)}
 	path, looked := find(given, "DESKHOUSE_ENGINE", places)
 	if path == "" {
 		return "", fmt.Errorf("%w (looked for %s); run make build, or set DESKHOUSE_ENGINE", ErrEngineMissing, looked)
@@ -48,8 +49,7 @@ var platforms = map[string]string{
 const libraryName = "libchdb.so" // chDB names it so on macOS too
 
 // find returns the first existing file of: the path given, the environment variable's, the places. A path that was given, or
-// is in the environment, is the only one looked for: falling back to another would hide the mistake. In places {exe} is the
-// running executable's folder with symbolic links resolved, {cwd} the working folder.
+// is in the environment, is the only one looked for: falling back to another would hide the mistake.
 func find(given, env string, places []string) (path, looked string) {
 	if given == "" {
 		given = os.Getenv(env)
@@ -57,21 +57,17 @@ func find(given, env string, places []string) (path, looked string) {
 	if given != "" {
 		places = []string{given}
 	}
-	dirs := strings.NewReplacer("{exe}", executableDir(), "{cwd}", workingDir())
-	for i, place := range places {
-		if given == "" {
-			place = filepath.Clean(dirs.Replace(place))
-		}
+	for _, place := range places {
 		if info, err := os.Stat(place); err == nil && info.Mode().IsRegular() {
 			if abs, err := filepath.Abs(place); err == nil {
 				return abs, ""
 			}
 		}
-		places[i] = place
 	}
 	return "", strings.Join(places, ", ")
 }
 
+// executableDir is the running executable's folder with symbolic links resolved.
 func executableDir() string {
 	exe, err := os.Executable()
 	if err != nil {

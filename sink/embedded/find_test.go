@@ -49,6 +49,18 @@ func TestLibraryIsFoundInOrder(t *testing.T) {
 	}
 }
 
+// A binary in bin/ finds the library that make deps put beside bin/, whatever
+// folder it is started in.
+func TestLibraryIsFoundBesideTheExecutablesFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("DESKHOUSE_ENGINE_LIB", "")
+	want := touch(t, filepath.Dir(executableDir()), ".cache", "engine", LibraryVersion, PlatformFolder(), libraryName)
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Join(filepath.Dir(executableDir()), ".cache")) })
+	if got, err := findLibrary(""); got != want || err != nil {
+		t.Errorf("got %q, %v, want %s", got, err, want)
+	}
+}
+
 func TestEngineIsFoundInBin(t *testing.T) {
 	cwd, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

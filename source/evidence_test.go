@@ -1,0 +1,85 @@
+package source
+
+import (
+	"testing"
+	"time"
+)
+
+func ticketOf(t *testing.T, text string) *Record {
+	t.Helper()
+	rec, err := ParseRecord(ticketResource, "", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// A bin item without a readable time proves nothing by itself; for a row that is
+// visible it is a reason to read the record again.
+func TestRule4ABinItemWithoutATimeIsAReasonToReadAgain(t *testing.T) {
+	rec := ticketOf(t, `{"id":"1","subject":"x","modifiedTime":"2026-01-01T00:00:00.000Z"}`)
+	cov := NewCoverage(ticketResource, rec.Present, rec.Present)
+	held := Merge(State{}, cov.FromSearch(rec, Timing{}, "snapshot")).Head
+	held.Version = NextVersion(held)
+	o := FromBin(BinItem{Key: rec.Key})
+	if Merge(State{Head: held}, o).Head != held {
+		t.Fatal("an item without a time changed the row")
+	}
+	if c := Contradicts(held, o); c == NoContradiction {
+		t.Fatal("a visible row is in the recycle bin and nothing asks for it")
+	}
+}
+
+// A deletion that is confirmed later happened when it happened.
+func TestAConfirmedDeletionKeepsItsTime(t *testing.T) {
+	deleted := Merge(State{}, FromBin(BinItem{Key: Key{ID: 1}, DeletedAt: 1000_000}))
+	later := Timing{Date: time.UnixMilli(9000_000)}
+	if got := Merge(deleted, Gone(Key{ID: 1}, later, deleted.Head, "re-read")); got.DeletedAt != 1000_000 {
+		t.Errorf("GET finds nothing: deleted at %d, was %d", got.DeletedAt, 1000_000)
+	}
+	trashed := ticketOf(t, `{"id":"1","subject":"x","isTrashed":true}`)
+	cov := NewCoverage(ticketResource, trashed.Present, trashed.Present)
+	if got := Merge(deleted, cov.FromGet(trashed, later, deleted.Head, "re-read")); got.DeletedAt != 1000_000 {
+		t.Errorf("GET finds it trashed: deleted at %d, was %d", got.DeletedAt, 1000_000)
+	}
+}
+
+// An event from the future is a hint and dates nothing.
+func TestAnEventFromTheFutureDatesNothing(t *testing.T) {
+	rec := ticketOf(t, `{"id":"1","subject":"x","modifiedTime":"2026-01-01T00:00:00.000Z"}`)
+	cov := NewCoverage(ticketResource, rec.Present, rec.Present)
+	now := rec.Modified
+	o := cov.FromEvent(Event{Type: "Ticket_Update", Time: now + 365*24*3600*1000, ZohoNow: now, Trust: true}, rec)
+	if !o.Hint || o.AsOf != 0 || o.SeenAt > now {
+		t.Fatalf("hint %v, as of %d, seen at %d; want a hint without a time", o.Hint, o.AsOf, o.SeenAt)
+	}
+}
+
+// A bare delete of an unknown row, and the update that overtook it, end the
+// same in either order: deleted, with the content.
+func TestRule3ContentThatComesAfterADeleteStaysHidden(t *testing.T) {
+	rec := ticketOf(t, `{"id":"1","subject":"x","modifiedTime":"2026-01-01T00:00:00.000Z"}`)
+	cov := NewCoverage(ticketResource, rec.Present, rec.Present)
+	update := cov.FromEvent(Event{Type: "Ticket_Update", Time: rec.Modified, Trust: true}, rec)
+	gone := ticketOf(t, `{"id":"1"}`)
+	del := cov.FromEvent(Event{Type: "Ticket_Delete", Time: rec.Modified + 1, Deleted: true, Trust: true}, gone)
+	for _, order := range [][]Observation{{update, del}, {del, update}} {
+		st := fold(order)
+		if !st.Deleted || st.Record == nil || st.Content.Hash != rec.Fingerprint {
+			t.Fatalf("%+v", st)
+		}
+	}
+}
+
+// What a record holds on to counts towards the bounds of queues, unknown keys
+// as well.
+func TestSizeCountsUnknownKeys(t *testing.T) {
+	big := make([]byte, 100_000)
+	for i := range big {
+		big[i] = 'x'
+	}
+	rec := ticketOf(t, `{"id":"1","notInTheCatalog":"`+string(big)+`"}`)
+	if rec.Size() < len(big) {
+		t.Fatalf("size %d of a record of %d bytes", rec.Size(), len(big))
+	}
+}
