@@ -21,11 +21,8 @@ const maxUnconfirmed = 4096
 type applier struct {
 	deps
 	events  EventLog
-	dead    DeadLetters
 	writers map[source.Table]*writer
 	trust   bool
-	orgID   uint64
-	name    string // of the position: the pipeline's
 
 	mu       sync.Mutex
 	inFlight []*delivery   // in log order
@@ -41,8 +38,8 @@ type delivery struct {
 	open int // tables that have not confirmed
 }
 
-func newApplier(d deps, events EventLog, dead DeadLetters, writers map[source.Table]*writer, trust bool, orgID, from uint64) *applier {
-	return &applier{deps: d, events: events, dead: dead, writers: writers, trust: trust, orgID: orgID, name: d.name,
+func newApplier(d deps, events EventLog, writers map[source.Table]*writer, trust bool, from uint64) *applier {
+	return &applier{deps: d, events: events, writers: writers, trust: trust,
 		applied: from, saved: from, room: make(chan struct{}, maxUnconfirmed), moved: make(chan struct{}, 1)}
 }
 
@@ -135,12 +132,6 @@ func (a *applier) decode(ctx context.Context, m Message) (map[source.Table][]sou
 		}
 	}
 	return batches, nil
-}
-
-func (a *applier) letter(ctx context.Context, reason string, raw []byte) error {
-	a.log.Warn().Str("reason", reason).Int("bytes", len(raw)).Msg("event kept as a dead letter")
-	a.metrics.deadLetter()
-	return a.dead.DeadLetter(ctx, reason, raw)
 }
 
 // checkpoint saves the applied position, in the warehouse first: state is never

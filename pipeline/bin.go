@@ -73,7 +73,11 @@ func (b *binReader) left(ctx context.Context, inBin map[source.Key]bool) error {
 	for _, id := range before {
 		asked[source.Key{ID: id}] = true
 	}
-	deleted, err := b.wh.DeletedKeys(ctx, b.w.table, b.desk.ZohoNow().Add(-binKeeps))
+	now, err := b.zohoNow(ctx)
+	if err != nil {
+		return err
+	}
+	deleted, err := b.wh.DeletedKeys(ctx, b.w.table, now.Add(-binKeeps))
 	if err != nil {
 		return fmt.Errorf("read deleted rows: %w", err)
 	}

@@ -103,7 +103,7 @@ func (f *fullRead) hand(ctx context.Context, s *span, st step) error {
 		f.mu.Unlock()
 		f.log.Warn().Str("table", string(f.w.table)).Msg(st.incomplete)
 	}
-	if err := f.letters(ctx, st.page.Bad); err != nil {
+	if err := f.badRows(ctx, f.w.table, st.page); err != nil {
 		return err
 	}
 	obs := make([]source.Observation, len(st.page.Records))
@@ -123,15 +123,6 @@ func (f *fullRead) hand(ctx context.Context, s *span, st step) error {
 		f.mu.Unlock()
 		f.ranges.confirm(s, st.at)
 	})
-}
-
-func (f *fullRead) letters(ctx context.Context, bad [][]byte) error {
-	for _, raw := range bad {
-		if err := f.dead.DeadLetter(ctx, string(f.w.table)+" row without a usable id", raw); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // follow stores progress about once a second until all ranges are confirmed.

@@ -44,7 +44,7 @@ func (k *keyReader) next(ctx context.Context, at, to int64) (step, error) {
 		return step{}, fmt.Errorf("search of %s does not honour sortBy=%s: it cannot be read by key", k.table, k.by)
 	}
 	st := step{page: page, at: at, left: max(page.Count-int64(page.Rows), -1)}
-	if page.Rows == 0 || page.Rows < pageRows && st.left <= 0 {
+	if lastPage(page) {
 		st.ended, st.at = true, to+1000
 		return st, nil
 	}
@@ -56,10 +56,20 @@ func (k *keyReader) next(ctx context.Context, at, to int64) (step, error) {
 	return k.dense(ctx, at, st)
 }
 
+// lastPage reports whether nothing lies beyond a page: by search's count, or
+// where it tells none, by a page that is shorter than any portal's full one.
+func lastPage(page source.Page) bool {
+	if page.Count >= 0 {
+		return int64(page.Rows) >= page.Count || page.Rows == 0
+	}
+	return page.Rows < smallestPage
+}
+
+// ascending compares whole seconds: that is all Zoho is known to sort by.
 func (k *keyReader) ascending(page source.Page) bool {
 	var before int64
 	for _, r := range page.Records {
-		t := k.time(r)
+		t := k.time(r) / 1000
 		if t != 0 && t < before {
 			return false
 		}
@@ -91,61 +101,89 @@ func (k *keyReader) time(r *source.Record) int64 {
 func (k *keyReader) dense(ctx context.Context, at int64, st step) (step, error) {
 	q := query(k.by, at, at)
 	st.at = at + 1000
-	rows, want, err := k.second(ctx, q)
-	if err != nil {
+	all := second{rows: map[source.Key]*source.Record{}}
+	if err := k.bothEnds(ctx, q, &all); err != nil {
 		return st, err
 	}
-	if int64(len(rows)) < want {
-		if err := k.byDepartment(ctx, q, rows); err != nil {
+	if all.cut {
+		if err := k.byDepartment(ctx, q, &all); err != nil {
 			return st, err
 		}
 	}
-	st.page.Records = make([]*source.Record, 0, len(rows))
-	for _, r := range rows {
+	st.page.Records = make([]*source.Record, 0, len(all.rows))
+	for _, r := range all.rows {
 		st.page.Records = append(st.page.Records, r)
 	}
-	if got := int64(len(rows)); got < want {
-		st.incomplete = fmt.Sprintf("%s at one second: %d of %d rows of %s can be read", k.by, got, want, k.table)
+	st.page.Bad = append(st.page.Bad, all.bad...)
+	if got := int64(len(all.rows) + len(all.bad)); got < all.want {
+		st.incomplete = fmt.Sprintf("%s at one second: %d of %d rows of %s can be read", k.by, got, all.want, k.table)
 	}
 	return st, nil
 }
 
-// second reads what offsets reach of q from both ends of the order; want is
-// search's own count. Pages may be smaller than asked for: the portal decides.
-func (k *keyReader) second(ctx context.Context, q source.Query) (rows map[source.Key]*source.Record, want int64, err error) {
-	rows = map[source.Key]*source.Record{}
-	for _, desc := range []bool{false, true} {
-		q.Desc = desc
-		for q.Offset = 0; q.Offset <= maxOffset; {
-			page, err := k.desk.Search(ctx, k.priority, k.table, q)
-			if err != nil {
-				return nil, 0, err
-			}
-			want = max(want, page.Count)
-			for _, r := range page.Records {
-				rows[r.Key] = r
-			}
-			if q.Offset += page.Rows; page.Rows == 0 || int64(q.Offset) >= want {
-				return rows, want, nil
-			}
-		}
-	}
-	return rows, want, nil
+// second gathers the rows of one second.
+type second struct {
+	rows map[source.Key]*source.Record
+	bad  [][]byte
+	want int64 // search's own count of them
+	cut  bool  // there are more than offsets reach
 }
 
-func (k *keyReader) byDepartment(ctx context.Context, q source.Query, rows map[source.Key]*source.Record) error {
+// bothEnds reads what offsets reach of q, in both orders if need be.
+func (k *keyReader) bothEnds(ctx context.Context, q source.Query, into *second) error {
+	for _, desc := range []bool{false, true} {
+		q.Desc = desc
+		ended, err := k.byOffset(ctx, q, into)
+		if err != nil || ended {
+			return err
+		}
+	}
+	into.cut = true
+	return nil
+}
+
+// byOffset pages through q until a page shows nothing beyond the overlap, or
+// offsets end. As in a list, pages overlap, and while none of the overlap
+// repeats the reader steps back: rows before it have left. Pages may be smaller
+// than asked for: the portal decides.
+func (k *keyReader) byOffset(ctx context.Context, q source.Query, into *second) (ended bool, err error) {
+	var tail []uint64
+	for q.Offset = 0; q.Offset <= maxOffset; {
+		page, err := k.desk.Search(ctx, k.priority, k.table, q)
+		if err != nil {
+			return false, err
+		}
+		if q.Offset > 0 && moved(page, tail) {
+			q.Offset = max(q.Offset-smallestPage+listOverlap, 0)
+			continue
+		}
+		into.want = page.Count
+		if q.Offset == 0 && !q.Desc {
+			into.bad = append(into.bad, page.Bad...)
+		}
+		for _, r := range page.Records {
+			into.rows[r.Key] = r
+		}
+		if page.Rows <= listOverlap {
+			return true, nil
+		}
+		tail = tailOf(page)
+		q.Offset += page.Rows - len(tail)
+	}
+	return false, nil
+}
+
+// byDepartment reads q department by department; it is whole if each part is.
+func (k *keyReader) byDepartment(ctx context.Context, q source.Query, into *second) error {
 	ids, err := k.departments(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		q.Filter = map[string]string{"departmentId": fmt.Sprint(id)}
-		part, _, err := k.second(ctx, q)
-		if err != nil {
+		part := second{rows: into.rows}
+		if err := k.bothEnds(ctx, q, &part); err != nil {
 			return err
-		}
-		for key, r := range part {
-			rows[key] = r
 		}
 	}
 	return nil

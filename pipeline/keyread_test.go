@@ -214,7 +214,7 @@ func TestReadingByKeyLosesNothing(t *testing.T) {
 		}
 		s.before = mover(t, moves, stable, seconds)
 		rs := newRanges(shelfStart, shelfStart+seconds*1000)
-		first, _, _ := rs.encode()
+		first, _, _, _ := rs.encode()
 		c := &crew{t: t, s: s, r: rs, stored: first, durable: map[uint64]bool{}}
 		c.start(rapid.IntRange(1, 5).Draw(t, "workers"))
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 1))
@@ -226,7 +226,7 @@ func TestReadingByKeyLosesNothing(t *testing.T) {
 			case n < 400 && len(c.pages) > 0:
 				c.confirm()
 			case n < 450:
-				c.stored, _, _ = c.r.encode()
+				c.stored, _, _, _ = c.r.encode()
 			case n < 452 && crashes < 5:
 				crashes++
 				var err error

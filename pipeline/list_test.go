@@ -50,7 +50,7 @@ func (l *roll) list(_ context.Context, table source.Table, q source.ListQuery) (
 func (l *roll) read(q source.ListQuery) (map[uint64]bool, error) {
 	shown := map[uint64]bool{}
 	d := deps{desk: &fakeDesk{list: l.list}}
-	err := d.eachPage(context.Background(), source.ForSnapshot, source.Contracts, q, func(page source.Page, _ int) error {
+	err := d.eachPage(context.Background(), source.ForSnapshot, source.Contracts, q, nil, func(page source.Page, _ place) error {
 		for _, r := range page.Records {
 			shown[r.Key.ID] = true
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,58 +20,76 @@ const listOverlap = 5
 // (LIVE-IN and AMPLABS: 50; others 99, 100, 200): a shorter page is the last.
 const smallestPage = 50
 
-// eachPage reads a plain list by offset from start on. Consecutive pages
-// overlap; when none of the overlap repeats, rows have moved, and the reader
-// steps back. use gets every page and the offset to go on from after it.
-func (d deps) eachPage(ctx context.Context, p source.Priority, t source.Table, q source.ListQuery,
-	use func(page source.Page, next int) error) error {
-	var tail map[source.Key]bool
+// place is where the reading of a list stands: the next offset, and the last
+// rows before it, which the next page must show again.
+type place struct {
+	Offset int      `json:"offset"`
+	Tail   []uint64 `json:"tail,omitempty"`
+}
+
+// eachPage reads a plain list by offset from a place on (nil: the beginning).
+// Consecutive pages overlap; while none of the overlap repeats, rows before it
+// have gone, and the reader steps back. use gets every page and the place to go
+// on from after it.
+func (d deps) eachPage(ctx context.Context, p source.Priority, t source.Table, q source.ListQuery, from *place,
+	use func(page source.Page, next place) error) error {
+	var at place
+	if from != nil {
+		at = *from
+	}
 	for {
+		q.Offset = max(at.Offset-len(at.Tail), 0)
 		page, err := d.desk.List(ctx, p, t, q)
 		if err != nil {
 			return fmt.Errorf("list %s from %d: %w", t, q.Offset, err)
 		}
-		if moved(page, tail) && q.Offset > 0 {
-			q.Offset, tail = max(q.Offset-10*listOverlap, 0), nil
+		if q.Offset > 0 && moved(page, at.Tail) {
+			at.Offset = max(at.Offset-smallestPage+listOverlap, 0)
 			continue
 		}
-		next := q.Offset + page.Rows
+		if err := d.badRows(ctx, t, page); err != nil {
+			return err
+		}
+		next := place{Offset: q.Offset + page.Rows, Tail: tailOf(page)}
 		if err := use(page, next); err != nil {
 			return err
 		}
-		if page.Rows < smallestPage || page.Rows <= len(tail) {
+		if page.Rows < smallestPage {
 			return nil
 		}
-		tail = map[source.Key]bool{}
-		for _, r := range page.Records[max(len(page.Records)-listOverlap, 0):] {
-			tail[r.Key] = true
-		}
-		q.Offset = max(next-listOverlap, 0)
+		at = next
 	}
 }
 
-// moved reports whether a page shows none of the rows that the page before
-// ended with.
-func moved(page source.Page, tail map[source.Key]bool) bool {
-	if len(tail) == 0 || page.Rows == 0 {
-		return false
+// tailOf is the last rows of a page.
+func tailOf(page source.Page) []uint64 {
+	var tail []uint64
+	for _, r := range page.Records[max(len(page.Records)-listOverlap, 0):] {
+		tail = append(tail, r.Key.ID)
 	}
+	return tail
+}
+
+// moved reports whether a page shows none of the rows that stood before it.
+func moved(page source.Page, tail []uint64) bool {
 	for _, r := range page.Records {
-		if tail[r.Key] {
+		if slices.Contains(tail, r.Key.ID) {
 			return false
 		}
 	}
-	return true
+	return len(tail) > 0
 }
 
-// getEach reads records by id, several at once. A record that is not found, or
-// not as new as what is held, is left to the re-read queue, which asks again.
+// getEach reads records by id, several at once. A record that is not found, not
+// visible, or not as new as what is held, is left to the re-read queue, which
+// asks again; only when none of several is visible, the table is refused.
 func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []source.Key, origin string) ([]source.Observation, error) {
 	held, err := d.wh.Heads(ctx, w.table, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read heads: %w", err)
 	}
 	obs := make([]source.Observation, len(keys))
+	refused := make([]error, len(keys))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(rereadParallel)
 	for i, k := range keys {
@@ -78,6 +97,8 @@ func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []
 			rec, at, err := d.desk.Get(gctx, p, w.table, k.ID)
 			obs[i] = source.Observation{Key: k, Evidence: source.EvidenceList, Hint: true, Origin: origin}
 			switch {
+			case source.IsFault(err, source.FaultForbidden):
+				refused[i] = err
 			case source.IsFault(err, source.FaultNotFound):
 			case err != nil:
 				return fmt.Errorf("get %s %s: %w", w.table, k, err)
@@ -89,6 +110,9 @@ func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
+	}
+	if len(keys) > 1 && !slices.Contains(refused, nil) {
+		return nil, fmt.Errorf("get %s: none of %d records is visible: %w", w.table, len(keys), refused[0])
 	}
 	d.progress.read(w.table, len(keys))
 	return obs, nil
@@ -117,8 +141,7 @@ func (g *getTable) full(ctx context.Context, r *reading, resume bool) error {
 		}
 	}
 	done := map[source.Key]bool{}
-	q := source.ListQuery{Offset: max(st.Offset-listOverlap, 0), SortBy: "createdTime"}
-	return g.eachPage(ctx, r.priority, g.w.table, q, func(page source.Page, next int) error {
+	return g.eachPage(ctx, r.priority, g.w.table, source.ListQuery{SortBy: "createdTime"}, &st.Place, func(page source.Page, next place) error {
 		if st.Started == 0 {
 			st.Started = page.At.Date.UnixMilli()
 		}
@@ -142,7 +165,7 @@ func (g *getTable) full(ctx context.Context, r *reading, resume bool) error {
 			return err
 		}
 		r.add(out)
-		if st.Offset = next; resume {
+		if st.Place = next; resume {
 			return g.saveSnapshot(ctx, g.w.table, st)
 		}
 		return nil
@@ -164,7 +187,10 @@ func (g *getTable) poll(ctx context.Context) error {
 		}
 		st.Watermark = snap.Started
 	}
-	began := g.desk.ZohoNow()
+	began, err := g.zohoNow(ctx)
+	if err != nil {
+		return err
+	}
 	until := time.UnixMilli(st.Watermark).Add(-pollOverlap).UnixMilli()
 	if err := g.newest(ctx, until); err != nil {
 		return err
@@ -185,7 +211,7 @@ var errReached = errors.New("reached what is known")
 func (g *getTable) newest(ctx context.Context, until int64) error {
 	var news []source.Observation
 	size := 1
-	err := g.eachPage(ctx, source.ForPoll, g.w.table, source.ListQuery{SortBy: "-modifiedTime"}, func(page source.Page, _ int) error {
+	err := g.eachPage(ctx, source.ForPoll, g.w.table, source.ListQuery{SortBy: "-modifiedTime"}, nil, func(page source.Page, _ place) error {
 		for keys := keysOf(page.Records); len(keys) > 0; size = min(size*2, 4*rereadParallel) {
 			n := min(size, len(keys))
 			obs, err := g.getEach(ctx, g.w, source.ForPoll, keys[:n], originPoll)
@@ -245,7 +271,7 @@ func (t *departmentTable) full(ctx context.Context, r *reading, _ bool) error {
 func (t *departmentTable) list(ctx context.Context, r *reading) ([]source.Observation, error) {
 	var recs []*source.Record
 	var knownAt int64
-	err := t.eachPage(ctx, r.priority, t.w.table, source.ListQuery{}, func(page source.Page, _ int) error {
+	err := t.eachPage(ctx, r.priority, t.w.table, source.ListQuery{}, nil, func(page source.Page, _ place) error {
 		if r.started.IsZero() {
 			r.started, knownAt = page.At.Date, page.At.KnownAt()
 		}
@@ -313,6 +339,9 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 	page, custom, err := t.desk.Fields(ctx, r.priority, module)
 	if err != nil {
 		return nil, fmt.Errorf("read fields of %s: %w", module, err)
+	}
+	if err := t.badRows(ctx, t.w.table, page); err != nil {
+		return nil, err
 	}
 	if r.started.IsZero() {
 		r.started = page.At.Date

@@ -46,11 +46,10 @@ type Parts struct {
 // may be called from any goroutine while Run runs.
 type Pipeline struct {
 	deps
-	cfg     Config
-	events  EventLog
-	tables  map[source.Table]*table
-	applier *applier
-	loaded  chan struct{} // closed once every table is loaded or skipped
+	cfg    Config
+	events EventLog
+	tables map[source.Table]*table
+	loaded chan struct{} // closed once every table is loaded or skipped
 }
 
 // table is one table with everything that works on it.
@@ -103,6 +102,10 @@ func New(cfg Config, parts Parts) *Pipeline {
 		schema:  newSchema(parts.Desk, parts.Warehouse, parts.Clock, log),
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
 		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables)}
+	for _, t := range cfg.Tables {
+		p.covs[t] = source.NewCoverage(source.Lookup(t), source.FieldSet{}, source.FieldSet{})
+		p.tables[t] = p.newTable(t)
+	}
 	return p
 }
 
@@ -124,10 +127,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		g.Go(func() error { return (&reader{deps: p.deps, writers: writers}).run(ctx) })
 	}
 	if p.events != nil {
-		p.applier = newApplier(p.deps, p.events, p.dead, writers, p.cfg.Trust, p.cfg.OrgID, from)
-		g.Go(func() error { return p.applier.run(ctx) })
-		g.Go(func() error { return p.applier.checkpoints(ctx) })
-		g.Go(func() error { return p.applier.janitor(ctx) })
+		a := newApplier(p.deps, p.events, writers, p.cfg.Trust, from)
+		g.Go(func() error { return a.run(ctx) })
+		g.Go(func() error { return a.checkpoints(ctx) })
+		g.Go(func() error { return a.janitor(ctx) })
 	}
 	for _, t := range p.cfg.Tables {
 		g.Go(func() error { return p.live(ctx, t) })
@@ -143,14 +146,11 @@ func (p *Pipeline) open(ctx context.Context) (from uint64, err error) {
 		return 0, err
 	}
 	for _, t := range p.cfg.Tables {
-		var seen struct{ Search, Get source.FieldSet }
+		var seen source.Seen
 		if _, err := p.loadJSON(ctx, keysKey(p.name, t), &seen); err != nil {
 			return 0, err
 		}
-		p.covs[t] = source.NewCoverage(source.Lookup(t), seen.Search, seen.Get)
-	}
-	for _, t := range p.cfg.Tables {
-		p.tables[t] = p.newTable(t)
+		p.covs[t].Restore(seen)
 	}
 	p.progress.applied(from)
 	return from, p.rereads.load(ctx)
@@ -180,7 +180,7 @@ func (p *Pipeline) newTable(t source.Table) *table {
 // departmentIDs asks the portal, since the departments table may be off.
 func (p *Pipeline) departmentIDs(ctx context.Context) ([]uint64, error) {
 	var ids []uint64
-	err := p.eachPage(ctx, source.ForSnapshot, source.Departments, source.ListQuery{}, func(page source.Page, _ int) error {
+	err := p.eachPage(ctx, source.ForSnapshot, source.Departments, source.ListQuery{}, nil, func(page source.Page, _ place) error {
 		for _, r := range page.Records {
 			ids = append(ids, r.Key.ID)
 		}
@@ -260,7 +260,7 @@ func (p *Pipeline) load(ctx context.Context, tp *table) error {
 	if st, err = p.loadSnapshot(ctx, tp.w.table); err != nil {
 		return err
 	}
-	st.Done, st.Spans, st.Offset = true, nil, 0
+	st.Done, st.Spans, st.Place = true, nil, place{}
 	if st.Started == 0 {
 		st.Started = r.started.UnixMilli()
 	}
@@ -280,7 +280,7 @@ func (p *Pipeline) wholeBin(ctx context.Context, tp *table) error {
 		return nil
 	}
 	err := tp.bin.round(ctx, true)
-	if err != nil && !transient(err) {
+	if err != nil && (!transient(err) || source.IsFault(err, source.FaultBadReply)) {
 		p.log.Warn().Err(err).Str("table", string(tp.w.table)).Msg("recycle bin cannot be read: restores are found by resync only")
 		return nil
 	}
@@ -381,8 +381,7 @@ func (p *Pipeline) report(ctx context.Context) error {
 
 func (p *Pipeline) saveCoverage(ctx context.Context) error {
 	for t, cov := range p.covs {
-		search, get := cov.Seen()
-		if err := p.saveJSON(ctx, keysKey(p.name, t), struct{ Search, Get source.FieldSet }{search, get}); err != nil {
+		if err := p.saveJSON(ctx, keysKey(p.name, t), cov.Seen()); err != nil {
 			return err
 		}
 	}

@@ -29,11 +29,20 @@ func (p *Pipeline) position(ctx context.Context) (uint64, error) {
 	}
 	if !known {
 		p.log.Warn().Msg("the warehouse does not know this sync: it was dropped or replaced; everything is loaded again")
-		return 0, p.forgetSnapshots(ctx)
+		if err := p.forgetSnapshots(ctx); err != nil {
+			return 0, err
+		}
+		return 0, p.markWarehouse(ctx, false)
 	}
 	if held < saved {
 		p.log.Warn().Uint64("warehouse", held).Uint64("state", saved).Msg("the warehouse is behind the state; the log is replayed and the tables are compared")
-		return held, p.forgetSnapshots(ctx)
+		if err := p.forgetSnapshots(ctx); err != nil {
+			return 0, err
+		}
+		if err := p.kv.Save(ctx, logKey(p.name), number(held)); err != nil {
+			return 0, fmt.Errorf("save checkpoint %d: %w", held, err)
+		}
+		return held, nil
 	}
 	return saved, nil
 }

@@ -28,10 +28,10 @@ type span struct {
 // consists of. Workers take spans; an idle worker splits the busiest one, so
 // that no counting beforehand is needed. Safe for concurrent use.
 type ranges struct {
-	mu    sync.Mutex
-	spans []*span
-	dirty bool
-	freed chan struct{} // signalled when a span may have become available
+	mu            sync.Mutex
+	spans         []*span
+	change, saved uint64        // counts of changes: made, and in the stored form
+	freed         chan struct{} // signalled when a span may have become available
 
 	confirmed chan struct{} // closed once every span is confirmed to its end
 }
@@ -50,7 +50,7 @@ func newRanges(from, to int64) *ranges {
 func (r *ranges) add(from, to int64) *span {
 	s := &span{From: from, To: to, Cursor: from, at: from, left: -1}
 	r.spans = append(r.spans, s)
-	r.dirty = true
+	r.change++
 	return s
 }
 
@@ -59,7 +59,7 @@ func (r *ranges) add(from, to int64) *span {
 func (r *ranges) take() (s *span, busy bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var largest *span
+	var half *span
 	for _, s := range r.spans {
 		switch {
 		case s.Done || s.ended:
@@ -68,30 +68,30 @@ func (r *ranges) take() (s *span, busy bool) {
 			return s, true
 		default:
 			busy = true
-			if largest == nil || s.left > largest.left {
-				largest = s
+			if s.divisible() && (half == nil || s.left > half.left) {
+				half = s
 			}
 		}
 	}
-	if largest == nil {
-		return nil, false
+	if half == nil {
+		return nil, busy
 	}
-	if half := r.split(largest); half != nil {
-		half.taken = true
-		return half, true
-	}
-	return nil, busy
+	half = r.split(half)
+	half.taken = true
+	return half, true
 }
 
-// split cuts off the later half of what a span has ahead.
+// middle is where a span would be split.
+func (s *span) middle() int64 { return (s.at + (s.To-s.at)/2) / 1000 * 1000 }
+
+func (s *span) divisible() bool {
+	m := s.middle()
+	return s.left >= minSplitRows && m > s.at && m < s.To
+}
+
+// split cuts off the later half of what a divisible span has ahead.
 func (r *ranges) split(s *span) *span {
-	if s.left < minSplitRows {
-		return nil
-	}
-	middle := (s.at + (s.To-s.at)/2) / 1000 * 1000
-	if middle <= s.at || middle >= s.To {
-		return nil
-	}
+	middle := s.middle()
 	later := r.add(middle+1000, s.To)
 	later.left = s.left / 2
 	s.To, s.left = middle, s.left/2
@@ -127,7 +127,7 @@ func (r *ranges) confirm(s *span, at int64) {
 	defer r.mu.Unlock()
 	s.flight--
 	s.Cursor = max(s.Cursor, at)
-	r.dirty = true
+	r.change++
 	if s.ended && s.flight == 0 && !s.Done {
 		s.Done = true
 		if r.done() {
@@ -161,13 +161,20 @@ func (r *ranges) done() bool {
 	return true
 }
 
-// encode returns the stored form and whether it changed since the last call.
-func (r *ranges) encode() (value []byte, dirty bool, err error) {
+// encode returns the stored form and the count of changes it includes; unsaved
+// says whether there were any since the last that was saved.
+func (r *ranges) encode() (value []byte, change uint64, unsaved bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	dirty, r.dirty = r.dirty, false
 	value, err = json.Marshal(r.spans)
-	return value, dirty, err
+	return value, r.change, r.change != r.saved, err
+}
+
+// wasSaved notes that a stored form has been saved.
+func (r *ranges) wasSaved(change uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.saved = max(r.saved, change)
 }
 
 // decodeRanges restores ranges; reading goes on at each cursor.

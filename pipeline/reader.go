@@ -17,8 +17,9 @@ const (
 	rereadBatch    = 32
 	rereadParallel = 8
 	missAgainAfter = time.Minute
-	// maxNoNews is how often a reply that is older than what is held, or that
-	// is another record, is asked for again before it is taken as it is.
+	// maxNoNews is how often a reply that is older than what is held, that is
+	// another record, or that refuses the request as it stands, is asked for
+	// again before it is taken as it is.
 	maxNoNews = 8
 )
 
@@ -48,24 +49,24 @@ func (r *reader) batch(ctx context.Context, due []*reread) error {
 	for _, it := range due {
 		byTable[it.table] = append(byTable[it.table], it)
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(rereadParallel)
+	held := map[source.Table]map[source.Key]source.Head{}
 	for t, items := range byTable {
 		keys := make([]source.Key, len(items))
 		for i, it := range items {
 			keys[i] = it.key
 		}
-		var held map[source.Key]source.Head
 		err := retry(ctx, r.clock, r.log, fmt.Sprintf("read heads for %d re-reads", len(keys)), func(ctx context.Context) (err error) {
-			held, err = r.wh.Heads(ctx, t, keys)
+			held[t], err = r.wh.Heads(ctx, t, keys)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, it := range items {
-			g.Go(func() error { return r.one(ctx, it, held[it.key]) })
-		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(rereadParallel)
+	for _, it := range due {
+		g.Go(func() error { return r.one(ctx, it, held[it.table][it.key]) })
 	}
 	return g.Wait()
 }
@@ -87,17 +88,37 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 	case source.IsFault(err, source.FaultNotFound):
 		return r.missing(ctx, w, it, at, held)
 	case source.IsFault(err, source.FaultForbidden):
-		r.log.Warn().Str("table", string(it.table)).Stringer("id", it.key).Err(err).Msg("not visible any more, kept as it is")
-		r.rereads.finish(it, verdictNotVisible)
+		r.settle(it, verdictNotVisible, "not_visible", "not visible any more, kept as it is", err)
+		return nil
+	case source.IsFault(err, source.FaultInvalid), source.IsFault(err, source.FaultBadReply):
+		it.misses = 0
+		if it.refusals++; it.refusals >= maxNoNews {
+			r.settle(it, verdictGivenUp, "refused", "cannot be read by id, kept as it is", err)
+			return nil
+		}
+		r.rereads.again(it, r.wait(it, err))
 		return nil
 	case err != nil:
 		r.log.Debug().Str("table", string(it.table)).Stringer("id", it.key).Err(err).Msg("re-read failed, queued again")
 		r.rereads.again(it, r.wait(it, err))
 		return nil
-	case rec.Key != it.key:
-		return r.otherRecord(it)
-	case rec.Modified < max(held.Modified, r.rereads.wanted(it)) && it.attempts < maxNoNews:
-		r.rereads.again(it, r.wait(it, nil)) // a stale replica answered
+	}
+	return r.reply(ctx, w, it, rec, at, held)
+}
+
+// reply hands a record to the writer unless it is no news: another record, as
+// merged tickets may answer with, or older than what is held or asked for.
+func (r *reader) reply(ctx context.Context, w *writer, it *reread, rec *source.Record, at source.Timing, held source.Head) error {
+	it.misses = 0
+	other := rec.Key != it.key
+	if other || rec.Modified < max(held.Modified, r.rereads.wanted(it)) {
+		if it.stale++; it.stale < maxNoNews {
+			r.rereads.again(it, r.wait(it, nil))
+			return nil
+		}
+	}
+	if other {
+		r.settle(it, verdictGivenUp, "other_record", "answers with another record, kept as it is", nil)
 		return nil
 	}
 	v := verdictAlive
@@ -108,6 +129,13 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 	return w.submit(ctx, []source.Observation{w.cov.FromGet(rec, at, held, originReread)}, func(outcome) { r.rereads.finish(it, v) })
 }
 
+// settle ends a re-read that brought nothing to apply, and says why.
+func (r *reader) settle(it *reread, v verdict, result, why string, err error) {
+	r.log.Warn().Err(err).Str("table", string(it.table)).Stringer("id", it.key).Msg(why)
+	r.metrics.reread(it.table, result)
+	r.rereads.finish(it, v)
+}
+
 func (r *reader) missing(ctx context.Context, w *writer, it *reread, at source.Timing, held source.Head) error {
 	if it.misses++; it.misses < 2 {
 		r.rereads.again(it, missAgainAfter)
@@ -116,19 +144,6 @@ func (r *reader) missing(ctx context.Context, w *writer, it *reread, at source.T
 	r.metrics.reread(it.table, "gone")
 	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
 		func(outcome) { r.rereads.finish(it, verdictDeleted) })
-}
-
-// otherRecord handles an id that answers with another record, as merged tickets
-// may: that is no news of the id asked for.
-func (r *reader) otherRecord(it *reread) error {
-	if it.attempts < maxNoNews {
-		r.rereads.again(it, r.wait(it, nil))
-		return nil
-	}
-	r.log.Warn().Str("table", string(it.table)).Stringer("id", it.key).Msg("answers with another record, kept as it is")
-	r.metrics.reread(it.table, "other_record")
-	r.rereads.finish(it, verdictGivenUp)
-	return nil
 }
 
 // wait doubles from one second to five minutes with the attempts made.

@@ -17,8 +17,9 @@ import (
 )
 
 // rereads is the queue of records to be read again by id (rules 4 and 5). It is
-// durable before add returns, holds each record once, and has at most one read
-// of a record in flight; what arrives meanwhile asks for another.
+// durable before anything that asks for a re-read is confirmed, holds each
+// record once, and has at most one read of a record in flight; what arrives
+// meanwhile asks for another.
 type rereads struct {
 	kv     KV
 	prefix string // "reread.<pipeline>."
@@ -48,8 +49,10 @@ type reread struct {
 	modified  int64 // a reply older than this has not seen the cause
 	notBefore time.Time
 	seq       uint64
-	attempts  int
-	misses    int // 404s so far
+	attempts  int // calls since it was last settled, for the back-off
+	misses    int // 404s in a row
+	stale     int // replies that were no news
+	refusals  int // answers that no repetition will change
 	flying    bool
 	held      []uint64 // chunks that the read in flight (or the next one) settles
 	later     []uint64 // chunks that arrived during the flight
@@ -109,63 +112,82 @@ func (q *rereads) load(ctx context.Context) error {
 	return nil
 }
 
-// add queues hints of one table durably, once each.
+// add queues hints of one table: durable when it returns, and read as soon as a
+// reader is free.
 func (q *rereads) add(ctx context.Context, t source.Table, hints []hint) error {
 	return q.ask(ctx, t, hints, nil)
 }
 
 // ask is add with a function that is told each verdict, unless the process
-// ends before. Records already queued and not in flight are not stored again.
+// ends before.
 func (q *rereads) ask(ctx context.Context, t source.Table, hints []hint, watch func(source.Key, verdict)) error {
-	c := q.missing(t, hints, watch)
-	if len(c.Entries) == 0 {
-		return nil
-	}
-	value, err := json.Marshal(c)
+	asked, err := q.keep(ctx, t, hints)
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	n := q.next
-	q.next++
-	q.mu.Unlock()
-	if err := q.kv.Save(ctx, fmt.Sprintf("%s%d", q.prefix, n), value); err != nil {
-		return fmt.Errorf("queue %d re-reads of %s: %w", len(c.Entries), t, err)
-	}
-	q.mu.Lock()
-	for _, e := range c.Entries {
-		q.insert(t, e, n, watch)
-	}
-	q.mu.Unlock()
-	q.signal()
+	q.begin(asked, watch)
 	return nil
 }
 
-// missing returns the hints that are not queued yet; those that are get the
-// watcher at once.
-func (q *rereads) missing(t source.Table, hints []hint, watch func(source.Key, verdict)) chunk {
-	c := chunk{Table: t}
-	if t == source.OrganizationFields {
-		return c // no GET by key: the next full list is the re-read
+// asked is a stored chunk whose re-reads have not begun.
+type asked struct {
+	chunk
+	n uint64
+}
+
+// keep stores hints durably without reading them yet: a re-read must begin
+// after the evidence that asks for it is in the warehouse, or its reply could
+// count as older. begin lets them go. A record that is queued already is stored
+// once more, since its read may be under way by then.
+func (q *rereads) keep(ctx context.Context, t source.Table, hints []hint) (asked, error) {
+	a := asked{chunk: chunk{Table: t, Entries: entriesOf(t, hints)}}
+	if len(a.Entries) == 0 {
+		return a, nil
+	}
+	value, err := json.Marshal(a.chunk)
+	if err != nil {
+		return a, err
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	seen := map[uint64]bool{}
+	a.n = q.next
+	q.next++
+	q.mu.Unlock()
+	if err := q.kv.Save(ctx, fmt.Sprintf("%s%d", q.prefix, a.n), value); err != nil {
+		return a, fmt.Errorf("queue %d re-reads of %s: %w", len(a.Entries), t, err)
+	}
+	return a, nil
+}
+
+// begin queues the entries of a stored chunk.
+func (q *rereads) begin(a asked, watch func(source.Key, verdict)) {
+	if len(a.Entries) == 0 {
+		return
+	}
+	q.mu.Lock()
+	for _, e := range a.Entries {
+		q.insert(a.Table, e, a.n, watch)
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+// entriesOf drops repeats. Organization fields have no GET by key: their next
+// full list is the re-read.
+func entriesOf(t source.Table, hints []hint) []entry {
+	if t == source.OrganizationFields {
+		return nil
+	}
+	var entries []entry
+	at := map[uint64]int{}
 	for _, h := range hints {
-		it := q.items[rereadID{t, h.key}]
-		if it != nil && !it.flying {
-			it.modified = max(it.modified, h.modified)
-			if watch != nil {
-				it.watchers = append(it.watchers, watch)
-			}
+		if i, ok := at[h.key.ID]; ok {
+			entries[i].Modified = max(entries[i].Modified, h.modified)
 			continue
 		}
-		if !seen[h.key.ID] {
-			seen[h.key.ID] = true
-			c.Entries = append(c.Entries, entry{h.key.ID, h.reason, h.modified})
-		}
+		at[h.key.ID] = len(entries)
+		entries = append(entries, entry{h.key.ID, h.reason, h.modified})
 	}
-	return c
+	return entries
 }
 
 // insert notes an entry of chunk n; the caller holds mu.
@@ -206,12 +228,12 @@ func (q *rereads) signal() {
 // flight.
 func (q *rereads) take(ctx context.Context, limit int) ([]*reread, error) {
 	for {
+		if err := q.forget(ctx); err != nil {
+			return nil, err
+		}
 		due, wait := q.due(limit)
 		if len(due) > 0 {
 			return due, nil
-		}
-		if err := q.forget(ctx); err != nil {
-			return nil, err
 		}
 		var timer <-chan time.Time
 		if wait >= 0 {
@@ -267,7 +289,7 @@ func (q *rereads) finish(it *reread, v verdict) {
 			q.done = append(q.done, n)
 		}
 	}
-	it.flying, it.attempts, it.misses = false, 0, 0
+	it.flying, it.attempts, it.misses, it.stale, it.refusals = false, 0, 0, 0, 0
 	watchers := it.watchers
 	if it.held, it.later = it.later, nil; len(it.held) > 0 {
 		watchers = nil // they are told the later verdict

@@ -37,14 +37,22 @@ func (p *Pipeline) Resync(ctx context.Context, t source.Table, trigger string) (
 	if tp == nil {
 		return source.RunReport{}, fmt.Errorf("table %s is not synchronised", t)
 	}
+	select { // a comparison with a table that is not loaded would say nothing
+	case <-tp.loaded:
+	case <-ctx.Done():
+		return source.RunReport{}, ctx.Err()
+	}
 	tp.resyncing.Lock()
 	defer tp.resyncing.Unlock()
+	started, err := p.zohoNow(ctx)
+	if err != nil {
+		return source.RunReport{}, err
+	}
 	p.progress.phase(t, PhaseResync, "")
 	defer p.progress.phase(t, PhaseFollowing, "")
 
-	started := p.desk.ZohoNow()
 	report := source.RunReport{Run: fmt.Sprintf("%s-%s", t, started.UTC().Format("20060102T150405.000")), Table: t, Trigger: trigger, Started: started}
-	err := p.compare(ctx, tp, &report)
+	err = p.compare(ctx, tp, &report)
 	report.Finished = p.desk.ZohoNow()
 	if err != nil {
 		report.Err = err.Error()
@@ -62,6 +70,7 @@ func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunRep
 		return fmt.Errorf("open the record of seen keys: %w", err)
 	}
 	defer func() { _ = p.wh.EndRun(context.WithoutCancel(ctx), report.Run) }() // what stays is forgotten at the next start
+	p.covs[tp.w.table].Relearn()
 	seen := seenKeys{wh: p.wh, run: report.Run, table: tp.w.table}
 	r := &reading{origin: originResync, priority: source.ForSnapshot, seen: seen.add}
 	if err := tp.reader.full(ctx, r, false); err != nil {
@@ -70,6 +79,7 @@ func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunRep
 	if err := seen.flush(ctx); err != nil {
 		return err
 	}
+	p.covs[tp.w.table].Adopt()
 	report.Repaired = uint64(r.total.Changed)
 	report.Resurrected, report.Deleted = uint64(r.total.Restored), uint64(r.total.Deleted)
 	report.Incomplete = len(r.incomplete) > 0
@@ -240,7 +250,11 @@ func (p *Pipeline) resyncs(ctx context.Context) error {
 	}
 	for {
 		now := p.clock.Now()
-		if err := sleep(ctx, p.clock, p.cfg.Resync.Next(now).Sub(now)); err != nil {
+		next := p.cfg.Resync.Next(now)
+		if next.IsZero() {
+			return nil // a schedule such as 30 February never comes
+		}
+		if err := sleep(ctx, p.clock, next.Sub(now)); err != nil {
 			return err
 		}
 		for _, t := range p.cfg.Tables {

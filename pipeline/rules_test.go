@@ -122,7 +122,7 @@ func TestRule5ReReadsAreDurableBeforeTheCheckpointMoves(t *testing.T) {
 		r := newRig(t, &fakeDesk{}, wh, kv)
 		w := newWriter(source.Tickets, r.deps)
 		l := newMemLog()
-		a := newApplier(r.deps, l, r.letters, map[source.Table]*writer{source.Tickets: w}, false, 1, 0)
+		a := newApplier(r.deps, l, map[source.Table]*writer{source.Tickets: w}, false, 0)
 		appendEvents(t, l, ticketEvent("Ticket_Update", time.Now().UnixMilli(), ticketJSON(7, "a", time.Now().UnixMilli())))
 		stop := spawn(w.run, a.run, a.checkpoints)
 		defer stop()
@@ -462,7 +462,7 @@ func TestRule9WhatCannotBePlacedIsADeadLetterAndSpoilsNothing(t *testing.T) {
 		r := newRig(t, &fakeDesk{}, nil, nil)
 		w := newWriter(source.Tickets, r.deps)
 		l := newMemLog()
-		a := newApplier(r.deps, l, r.letters, map[source.Table]*writer{source.Tickets: w}, true, 1, 0)
+		a := newApplier(r.deps, l, map[source.Table]*writer{source.Tickets: w}, true, 0)
 		now := time.Now().UnixMilli()
 		if _, err := l.Append(t.Context(), []byte("no group at all")); err != nil {
 			t.Fatal(err)

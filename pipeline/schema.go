@@ -16,6 +16,9 @@ import (
 // field metadata; a value that still has no column is kept in _extra.
 const schemaEvery = 10 * time.Minute
 
+// schemaWait bounds that look: the rows of the whole table wait for it.
+const schemaWait = 10 * time.Second
+
 // schema keeps the custom-field columns in step with the portal while rows
 // flow. Safe for concurrent use.
 type schema struct {
@@ -40,7 +43,9 @@ func (s *schema) ensure(ctx context.Context, t source.Table, rows []source.Row) 
 	if !source.Lookup(t).HasCustom() || !s.unknown(t, rows) {
 		return nil
 	}
-	_, fields, err := s.desk.Fields(ctx, source.ForPoll, source.Lookup(t).Module)
+	ask, cancel := clockwork.WithTimeout(ctx, s.clock, schemaWait)
+	defer cancel()
+	_, fields, err := s.desk.Fields(ask, source.ForPoll, source.Lookup(t).Module)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

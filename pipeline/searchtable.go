@@ -42,32 +42,44 @@ func (s *searchTable) keys(by source.TimeField, p source.Priority) keyReader {
 
 func (s *searchTable) full(ctx context.Context, r *reading, resume bool) error {
 	st, rs, err := s.begin(ctx, r, resume)
-	if err != nil || rs == nil {
+	if err != nil {
 		return err
 	}
+	if rs != nil {
+		if err := s.ranges(ctx, r, st, rs, resume); err != nil {
+			return err
+		}
+	}
+	if s.w.table == source.Tickets {
+		return s.archive(ctx, r)
+	}
+	return nil
+}
+
+// ranges reads the ranges; with resume it stores how far they are.
+func (s *searchTable) ranges(ctx context.Context, r *reading, st snapshotState, rs *ranges, resume bool) error {
 	s.progress.total(s.w.table, st.Total)
 	s.progress.read(s.w.table, int(st.Rows))
 	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByCreated, r.priority), ranges: rs, origin: r.origin, seen: r.seen}
 	if resume {
 		f.save = func(ctx context.Context) error {
-			spans, dirty, err := rs.encode()
-			if err != nil || !dirty {
+			spans, change, unsaved, err := rs.encode()
+			if err != nil || !unsaved {
 				return err
 			}
 			now := st
 			now.Spans, now.Rows = spans, st.Rows+f.rows.Load()
-			return s.saveSnapshot(ctx, s.w.table, now)
+			if err := s.saveSnapshot(ctx, s.w.table, now); err != nil {
+				return err
+			}
+			rs.wasSaved(change)
+			return nil
 		}
 	}
 	if err := f.run(ctx, readWorkers); err != nil {
 		return err
 	}
 	r.add(f.total)
-	if s.w.table == source.Tickets {
-		if err := s.archive(ctx, r); err != nil {
-			return err
-		}
-	}
 	for _, why := range f.incomplete {
 		r.missing(why)
 	}
@@ -96,18 +108,27 @@ func (s *searchTable) begin(ctx context.Context, r *reading, resume bool) (snaps
 	r.started = first.At.Date
 	st := snapshotState{Started: r.started.UnixMilli(), Total: max(first.Count, 0)}
 	rs := (*ranges)(nil)
-	if len(first.Records) > 0 {
-		rs = newRanges(first.Records[0].Created/1000*1000, st.Started/1000*1000)
+	if first.Rows > 0 {
+		rs = newRanges(oldest(first)/1000*1000, st.Started/1000*1000)
 	}
 	if resume {
 		if rs != nil {
-			if st.Spans, _, err = rs.encode(); err != nil {
+			if st.Spans, _, _, err = rs.encode(); err != nil {
 				return st, nil, err
 			}
 		}
 		err = s.saveSnapshot(ctx, s.w.table, st)
 	}
 	return st, rs, err
+}
+
+// oldest is when the first row was created; one that does not say makes the
+// reading begin at the beginning.
+func oldest(first source.Page) int64 {
+	if len(first.Records) > 0 && first.Records[0].Created > 0 {
+		return first.Records[0].Created
+	}
+	return epochStart
 }
 
 // archive reads the archived tickets that search did not show, department by
@@ -135,6 +156,9 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 		page, err := s.desk.Archived(ctx, r.priority, department, offset, pageRows)
 		if err != nil {
 			return fmt.Errorf("list archived tickets of department %d from %d: %w", department, offset, err)
+		}
+		if err := s.badRows(ctx, s.w.table, page); err != nil {
+			return err
 		}
 		if err := r.note(ctx, page.Records); err != nil {
 			return err
@@ -189,7 +213,10 @@ func (s *searchTable) poll(ctx context.Context) error {
 		}
 		st.Watermark, st.Deep = snap.Started, snap.Started
 	}
-	began := s.desk.ZohoNow()
+	began, err := s.zohoNow(ctx)
+	if err != nil {
+		return err
+	}
 	from := time.UnixMilli(st.Watermark).Add(-pollOverlap)
 	if began.Sub(time.UnixMilli(st.Deep)) >= 24*time.Hour {
 		from, st.Deep = from.Add(pollOverlap-pollOverlapDaily), began.UnixMilli()

@@ -111,9 +111,10 @@ func TestOneForbiddenRecordDoesNotRefuseTheTable(t *testing.T) {
 		for i := range keys {
 			keys[i] = source.Key{ID: uint64(i + 1)}
 		}
-		if _, err := r.getEach(t.Context(), w, source.ForSnapshot, keys, originSnapshot); err != nil {
-			t.Fatalf("%v", err)
-		}
+		obs, err := r.getEach(t.Context(), w, source.ForSnapshot, keys, originSnapshot)
+		must(t, err)
+		_, err = w.write(t.Context(), obs)
+		must(t, err)
 		if n := len(r.mem.main[source.Contracts]); n != 19 {
 			t.Fatalf("%d contracts of the 19 that can be seen", n)
 		}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -57,8 +58,8 @@ type snapshotState struct {
 	Started int64           `json:"started"` // ms on Zoho's clock: Date of the first reply
 	Total   int64           `json:"total"`
 	Rows    int64           `json:"rows"`
-	Spans   json.RawMessage `json:"spans,omitempty"`  // of a search reading
-	Offset  int             `json:"offset,omitempty"` // of a list reading
+	Spans   json.RawMessage `json:"spans,omitempty"` // of a search reading
+	Place   place           `json:"place"`           // of a list reading
 }
 
 func (d deps) loadSnapshot(ctx context.Context, t source.Table) (snapshotState, error) {
@@ -89,6 +90,25 @@ func (d deps) saveJSON(ctx context.Context, key string, v any) error {
 		return err
 	}
 	return d.kv.Save(ctx, key, value)
+}
+
+// zohoNow is the portal's clock; it makes a small call when no reply has told it
+// yet, since no range and no watermark may come from the local clock.
+func (d deps) zohoNow(ctx context.Context) (time.Time, error) {
+	if now := d.desk.ZohoNow(); !now.IsZero() {
+		return now, nil
+	}
+	page, err := d.desk.List(ctx, source.ForPoll, source.Departments, source.ListQuery{Limit: 1})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask for Zoho's time: %w", err)
+	}
+	if now := d.desk.ZohoNow(); !now.IsZero() {
+		return now, nil
+	}
+	if page.At.Date.IsZero() {
+		return time.Time{}, errors.New("Zoho's replies carry no Date: nothing can be dated")
+	}
+	return page.At.Date, nil
 }
 
 // Keys of the state, see the package comment.

@@ -175,13 +175,17 @@ func (w *writer) drain(batch []submission, rows int) []submission {
 // nothing. Nobody else writes this table, so the heads stay as they were read.
 func (w *writer) flush(ctx context.Context, batch []submission) error {
 	var b *merged
+	var hints asked
 	steps := []struct {
 		what string
 		do   func(context.Context) error
 	}{
 		{"read heads of ", func(ctx context.Context) (err error) { b, err = w.merge(ctx, batch); return err }},
 		{"add columns to ", func(ctx context.Context) error { return w.schema.ensure(ctx, w.table, b.rows) }},
-		{"queue re-reads of ", func(ctx context.Context) error { return w.rereads.add(ctx, w.table, b.hints) }},
+		{"queue re-reads of ", func(ctx context.Context) (err error) {
+			hints, err = w.rereads.keep(ctx, w.table, b.hints)
+			return err
+		}},
 		{"write ", func(ctx context.Context) error { return w.store(ctx, b) }},
 	}
 	for _, step := range steps {
@@ -189,6 +193,7 @@ func (w *writer) flush(ctx context.Context, batch []submission) error {
 			return err
 		}
 	}
+	w.rereads.begin(hints, nil)
 	w.metrics.written(w.table, len(b.rows))
 	for i, s := range batch {
 		if s.done != nil {

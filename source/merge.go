@@ -122,7 +122,7 @@ func Contradicts(held Head, o Observation) Contradiction {
 	case o.Evidence == EvidenceGet || held.Version == 0 && held.AsOf() == 0:
 		return NoContradiction
 	case o.Life == LifeDeleted:
-		if !held.Deleted && lifeStamp(o).Compare(held.Life) < 0 {
+		if !held.Deleted && (o.AsOf <= 0 || lifeStamp(o).Compare(held.Life) < 0) {
 			return VisibleInBin
 		}
 		return NoContradiction

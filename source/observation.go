@@ -68,35 +68,80 @@ type Observation struct {
 type Coverage struct {
 	res *Resource
 
-	mu     sync.Mutex
-	search FieldSet // seen in search or list rows
-	get    FieldSet // seen in GET replies
+	mu    sync.Mutex
+	seen  Seen
+	fresh *Seen // what a complete reading under way has seen, nil without one
 }
 
-// NewCoverage returns the coverage of a resource as last saved (both sets
-// empty at first).
+// Seen is what replies have been seen to carry.
+type Seen struct {
+	Search FieldSet // search or list rows
+	Get    FieldSet // GET replies
+}
+
+// NewCoverage returns the coverage of a resource whose replies have been seen to
+// carry these sets; empty ones mean that nothing is known.
 func NewCoverage(res *Resource, search, get FieldSet) *Coverage {
-	return &Coverage{res: res, search: search, get: get}
+	return &Coverage{res: res, seen: Seen{search, get}}
 }
 
-// Seen returns the two learned sets, for saving.
-func (c *Coverage) Seen() (search, get FieldSet) {
+// Seen returns what was learned, for saving.
+func (c *Coverage) Seen() Seen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.search, c.get
+	return c.seen
 }
 
-// Learn adds a reply's keys; it reports whether anything was new.
-func (c *Coverage) Learn(e Evidence, rec *Record) bool {
+// Restore takes over what an earlier process learned.
+func (c *Coverage) Restore(s Seen) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set := &c.search
-	if e == EvidenceGet {
-		set = &c.get
+	c.seen = s
+}
+
+// Relearn starts to collect anew beside what is known, at the beginning of a
+// complete reading; Adopt, at its end, makes that the truth, so that a key that
+// was hidden meanwhile is no longer expected. A reading that fails just never
+// adopts.
+func (c *Coverage) Relearn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fresh = &Seen{}
+}
+
+// Adopt ends what Relearn began. A kind of reply that did not occur keeps what
+// is known of it.
+func (c *Coverage) Adopt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fresh == nil {
+		return
 	}
-	was := *set
-	*set = was.Union(rec.Present)
-	return *set != was
+	if !c.fresh.Search.Empty() {
+		c.seen.Search = c.fresh.Search
+	}
+	if !c.fresh.Get.Empty() {
+		c.seen.Get = c.fresh.Get
+	}
+	c.fresh = nil
+}
+
+// Learn adds a reply's keys.
+func (c *Coverage) Learn(e Evidence, rec *Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen.add(e, rec)
+	if c.fresh != nil {
+		c.fresh.add(e, rec)
+	}
+}
+
+func (s *Seen) add(e Evidence, rec *Record) {
+	if e == EvidenceGet {
+		s.Get = s.Get.Union(rec.Present)
+	} else {
+		s.Search = s.Search.Union(rec.Present)
+	}
 }
 
 // expected is what a whole register looks like in a reply of that kind.
@@ -106,11 +151,11 @@ func (c *Coverage) expected(reg Register, e Evidence) FieldSet {
 	want := c.res.required[reg]
 	switch {
 	case reg == Listed || e == EvidenceSearch || e == EvidenceList:
-		return narrow(want, c.search)
+		return narrow(want, c.seen.Search)
 	case reg == Detail:
-		return narrow(want, c.get)
+		return narrow(want, c.seen.Get)
 	}
-	return narrow(want, c.search.Union(c.get))
+	return narrow(want, c.seen.Search.Union(c.seen.Get))
 }
 
 func narrow(want, seen FieldSet) FieldSet {
@@ -172,14 +217,24 @@ func (c *Coverage) FromGet(rec *Record, at Timing, held Head, origin string) Obs
 	o.SeenAt = o.AsOf
 	c.judge(&o)
 	o.deleted(rec)
+	o.keepDeletedAt(held)
 	return o
 }
 
 // Gone is the observation of a record that GET does not find any more. The
 // caller has asked twice (rule 7).
 func Gone(key Key, at Timing, held Head, origin string) Observation {
-	return Observation{Key: key, Evidence: EvidenceGet, AsOf: outrank(at, held), Life: LifeDeleted,
+	o := Observation{Key: key, Evidence: EvidenceGet, AsOf: outrank(at, held), Life: LifeDeleted,
 		DeletedAt: at.KnownAt(), Origin: origin}
+	o.keepDeletedAt(held)
+	return o
+}
+
+// keepDeletedAt leaves the time of a deletion alone that is only confirmed.
+func (o *Observation) keepDeletedAt(held Head) {
+	if o.Life == LifeDeleted && held.Deleted {
+		o.DeletedAt = held.DeletedAt
+	}
 }
 
 // outrank is the as_of of a GET reply: its own time, or just after everything
@@ -188,7 +243,8 @@ func outrank(at Timing, held Head) int64 {
 	return max(at.KnownAt(), held.AsOf()+1)
 }
 
-// FromBin is the observation of a recycle-bin item.
+// FromBin is the observation of a recycle-bin item. One without a readable time
+// can only contradict: a visible row is then read again.
 func FromBin(item BinItem) Observation {
 	return Observation{Key: item.Key, Evidence: EvidenceBin, AsOf: item.DeletedAt, Life: LifeDeleted,
 		DeletedAt: item.DeletedAt, Origin: "bin"}
@@ -218,7 +274,7 @@ func (c *Coverage) FromEvent(ev Event, rec *Record) Observation {
 	o.SeenAt = o.AsOf
 	deleted := ev.Deleted || rec.Deleted
 	if ev.ZohoNow != 0 && o.AsOf > ev.ZohoNow+maxEventLead || o.AsOf == 0 || !ev.Trust {
-		o.AsOf, o.Record, o.Hint = 0, nil, true
+		o.AsOf, o.SeenAt, o.Record, o.Hint = 0, 0, nil, true
 		return o
 	}
 	c.judge(&o)

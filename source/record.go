@@ -70,8 +70,10 @@ func (r *Record) Size() int {
 	for _, s := range r.vals {
 		n += int(s.to - s.from)
 	}
-	for _, m := range r.Custom {
-		n += len(m.Name) + len(m.Value)
+	for _, members := range [][]Member{r.Custom, r.Extra} {
+		for _, m := range members {
+			n += len(m.Name) + len(m.Value)
+		}
 	}
 	return n
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+
 	"deskhouse/source/desksim"
 )
 
@@ -49,11 +51,10 @@ func TestBadInput(t *testing.T) {
 		{"register without a service", "", "", []string{"webhook", "register"}, exitFailed, []string{"deskhouse run"}},
 		{"unknown pipeline", "", "", []string{"sql", "--pipeline", "nobody", "SELECT 1"}, exitUsage, []string{"--pipeline", "support"}},
 		{"unknown pipeline of a hook", "", "", []string{"webhook", "url", "--pipeline", "nobody"}, exitUsage, []string{"nobody", "support"}},
-		{"syntax error", "", "", []string{"sql", "SELEC 1"}, exitFailed, []string{"Syntax error"}},
+		{"query before the first run", "", "", []string{"sql", "SELECT 1"}, exitFailed, []string{"desk", "does not exist"}},
 		{"no query", "", "", []string{"sql", " ; "}, exitUsage, []string{"no query"}},
 		{"unknown command", "", "", []string{"rum"}, exitUsage, []string{"rum"}},
 		{"unknown subcommand", "", "", []string{"webhook", "regster"}, exitUsage, []string{"regster"}},
-		{"no subcommand", "", "", []string{"webhook"}, exitUsage, []string{"webhook"}},
 		{"unknown flag", "", "", []string{"run", "--fast"}, exitUsage, []string{"--fast"}},
 		{"unknown flag of a subcommand", "", "", []string{"webhook", "list", "--fast"}, exitUsage, []string{"--fast"}},
 		{"surplus argument", "", "", []string{"run", "now"}, exitUsage, []string{"now"}},
@@ -141,6 +142,58 @@ func TestSecondRun(t *testing.T) {
 	p.stop()
 }
 
+// TestQueryMistakes asks while the service runs and after it ended, when the
+// command starts the engine itself.
+func TestQueryMistakes(t *testing.T) {
+	h := newHouse(t, desksim.Config{Tickets: 20}, settings{})
+	p := h.start()
+	h.untilLoaded()
+	ask := func() {
+		t.Helper()
+		checkRefusal(t, h.deskhouse("sql", "SELEC 1"), exitFailed, "Syntax error")
+		checkRefusal(t, h.deskhouse("sql", "SELECT subjct FROM tickets"), exitFailed, "subjct")
+		checkRefusal(t, h.deskhouse("sql", "--json", "SELECT 1 FROM nowhere"), exitFailed, "nowhere")
+		if rows := h.sql("SELECT toString(count()) AS n, NULL AS nothing FROM tickets"); len(rows) != 1 || rows[0]["n"] != "20" || rows[0]["nothing"] != nil {
+			t.Errorf("got %v", rows)
+		}
+	}
+	ask()
+	p.stop()
+	ask()
+}
+
+// TestRefusedSessions: a client with a wrong database or password may take the
+// engine down (libchdb aborts on a native handshake it refuses, seen with
+// 26.7.2.1), but the service brings it back and loses nothing.
+func TestRefusedSessions(t *testing.T) {
+	h := newHouse(t, desksim.Config{Seed: 29, Tickets: 100, Weights: demoChanges}, settings{})
+	p := h.start()
+	h.untilRunning()
+	h.must("webhook", "register")
+	h.untilLoaded()
+	living := h.live()
+	for _, auth := range []clickhouse.Auth{{Database: "nowhere"}, {Username: "nobody"}, {Username: "default", Password: "wrong"}} {
+		conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{strings.TrimPrefix(h.pipe().Warehouse.URL, "clickhouse://")}, Auth: auth})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Ping(t.Context()); err == nil {
+			t.Errorf("%+v is let in", auth)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		h.until("queries are answered again", 30*time.Second, func() bool { return h.deskhouse("sql", "SELECT count() FROM tickets").code == exitDone })
+	}
+	living.stop()
+	h.settle()
+	h.must("resync")
+	h.settle()
+	t.Logf("the engine ended %d times", strings.Count(h.printed(), "the embedded engine ended"))
+	h.compare()
+	p.stop()
+}
+
 // TestWrongStateKey starts with another key than the one the state was sealed
 // with.
 func TestWrongStateKey(t *testing.T) {
@@ -179,13 +232,13 @@ func TestUnreachableDesk(t *testing.T) {
 		t.Errorf("stderr: %s", r.stderr.String())
 	}
 
-	p := h.start()
+	p := h.start("--log-level", "debug")
 	h.untilRunning()
 	hook := strings.TrimSpace(h.must("webhook", "url").stdout.String())
 	if got := send(t, "GET", hook, "", "", false); got != 200 {
 		t.Errorf("intake answers %d to a validation", got)
 	}
-	h.until("the log says what is waited for", 30*time.Second, func() bool { return strings.Contains(h.printed(), "will be tried again") })
+	h.until("the log says what is waited for", 30*time.Second, func() bool { return strings.Contains(h.printed(), "call is repeated") })
 	if st := h.pipe(); !st.Running || st.loaded() {
 		t.Errorf("running %v, loaded %v", st.Running, st.loaded())
 	}

@@ -48,6 +48,7 @@ const (
 
 func deletes(t *testing.T, h *house, told bool) {
 	wh := h.warehouse()
+	defer wh.Close()
 	ids := plant(t, h, wh)
 	var took []time.Duration
 	for i, id := range ids {

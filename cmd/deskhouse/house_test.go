@@ -241,7 +241,8 @@ func (h *house) settle() {
 	})
 }
 
-// warehouse connects to the engine that the running service tells of.
+// warehouse connects to the engine that the running service tells of. Close it
+// before the service is stopped: an engine gives open connections 5 s.
 func (h *house) warehouse() *clickhouse.Warehouse {
 	h.t.Helper()
 	p := h.pipe()
@@ -250,7 +251,6 @@ func (h *house) warehouse() *clickhouse.Warehouse {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(func() { _ = wh.Close() }) // the engine may be gone by then
 	return wh
 }
 
@@ -258,6 +258,7 @@ func (h *house) warehouse() *clickhouse.Warehouse {
 func (h *house) compare() {
 	h.t.Helper()
 	wh := h.warehouse()
+	defer wh.Close()
 	for _, p := range h.config().Pipelines {
 		for _, table := range tablesOf(p) {
 			c, err := comparer{wh, h.portal}.table(h.t.Context(), table)
