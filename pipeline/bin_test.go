@@ -21,16 +21,22 @@ type trash struct {
 }
 
 func (b *trash) throw(id uint64, at int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.items = slices.Insert(b.items, 0, source.BinItem{Key: source.Key{ID: id}, DeletedAt: at})
 }
 
 func (b *trash) take(id uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.items = slices.DeleteFunc(b.items, func(i source.BinItem) bool { return i.Key.ID == id })
 }
 
 func (b *trash) desk(t fail) *fakeDesk {
 	return &fakeDesk{
 		bin: func(_ context.Context, _ source.Table, offset, limit int) ([]source.BinItem, source.Timing, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.pages++
 			items := b.items[min(offset, len(b.items)):]
 			return slices.Clone(items[:min(len(items), limit)]), timing(), nil

@@ -106,7 +106,7 @@ func (d deps) zohoNow(ctx context.Context) (time.Time, error) {
 		return now, nil
 	}
 	if page.At.Date.IsZero() {
-		return time.Time{}, errors.New("Zoho's replies carry no Date: nothing can be dated")
+		return time.Time{}, errors.New("no reply of Zoho carries a Date: nothing can be dated")
 	}
 	return page.At.Date, nil
 }
