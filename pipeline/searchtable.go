@@ -139,48 +139,62 @@ func (s *searchTable) archive(ctx context.Context, r *reading) error {
 	if err != nil {
 		return err
 	}
+	var obs []source.Observation
 	for _, id := range departments {
-		if err := s.archiveOf(ctx, r, id); err != nil {
-			if !source.IsFault(err, source.FaultForbidden) {
-				return err
-			}
+		obs, err = s.archiveOf(ctx, r, id, obs)
+		switch {
+		case source.IsFault(err, source.FaultForbidden):
 			r.missing(fmt.Sprintf("archive of department %d cannot be read", id))
 			s.log.Warn().Err(err).Uint64("department", id).Msg("archived tickets cannot be read")
+		case err != nil:
+			return err
 		}
 	}
-	return nil
+	return s.writeAll(ctx, r, obs)
 }
 
-func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint64) error {
+// archiveBatch is how many archived tickets are gathered for one write.
+const archiveBatch = 500
+
+// archiveOf reads one department's archive; observations that are not written
+// yet are returned with those given.
+func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint64, obs []source.Observation) ([]source.Observation, error) {
 	for offset := 0; ; {
 		page, err := s.desk.Archived(ctx, r.priority, department, offset, pageRows)
 		if err != nil {
-			return fmt.Errorf("list archived tickets of department %d from %d: %w", department, offset, err)
+			return obs, fmt.Errorf("list archived tickets of department %d from %d: %w", department, offset, err)
 		}
 		if err := s.badRows(ctx, s.w.table, page); err != nil {
-			return err
+			return obs, err
 		}
 		if err := r.note(ctx, page.Records); err != nil {
-			return err
+			return obs, err
 		}
 		keys, err := s.unknown(ctx, page.Records)
 		if err != nil {
-			return err
+			return obs, err
 		}
-		obs, err := s.getEach(ctx, s.w, r.priority, keys, r.origin)
+		got, err := s.getEach(ctx, s.w, r.priority, keys, r.origin)
 		if err != nil {
-			return err
+			return obs, err
 		}
-		out, err := s.w.write(ctx, obs)
-		if err != nil {
-			return err
+		if obs = append(obs, got...); len(obs) >= archiveBatch {
+			if err := s.writeAll(ctx, r, obs); err != nil {
+				return obs, err
+			}
+			obs = nil
 		}
-		r.add(out)
 		if page.Rows < smallestPage {
-			return nil
+			return obs, nil
 		}
 		offset += page.Rows
 	}
+}
+
+func (s *searchTable) writeAll(ctx context.Context, r *reading, obs []source.Observation) error {
+	out, err := s.w.write(ctx, obs)
+	r.add(out)
+	return err
 }
 
 // unknown returns the keys of records that the warehouse has no content of.
