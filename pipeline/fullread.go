@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -42,11 +43,18 @@ func (f *fullRead) run(ctx context.Context, workers int) error {
 		g.Go(func() error { return f.work(gctx) })
 	}
 	g.Go(func() error { return f.follow(gctx) })
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if f.save == nil {
 		return err
 	}
-	return f.store(ctx)
+	// Also when the reading was stopped: what is confirmed need not be read again.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	return errors.Join(err, f.save(last))
 }
+
+// lastSave bounds the saving of progress at the end of a reading.
+const lastSave = 5 * time.Second
 
 // work reads spans until none is left.
 func (f *fullRead) work(ctx context.Context) error {

@@ -83,6 +83,10 @@ func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunRep
 	report.Repaired = uint64(r.total.Changed)
 	report.Resurrected, report.Deleted = uint64(r.total.Restored), uint64(r.total.Deleted)
 	report.Incomplete = len(r.incomplete) > 0
+	// The bin tells of deletions that are younger than the sweep's lag allowance.
+	if err := p.wholeBin(ctx, tp); err != nil {
+		return err
+	}
 	return p.sweep(ctx, tp, report)
 }
 

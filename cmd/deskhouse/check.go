@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"deskhouse/sink/clickhouse"
 	"deskhouse/source"
@@ -74,15 +77,39 @@ func reportFindings(findings []finding, asJSON bool) error {
 
 // check tries every connection, table, webhook and warehouse.
 func (c *core) check(ctx context.Context) []finding {
-	var out []finding
+	var attempts []func(context.Context) []finding
+	one := func(check func(context.Context) finding) {
+		attempts = append(attempts, func(ctx context.Context) []finding { return []finding{check(ctx)} })
+	}
 	for _, name := range sortedKeys(c.conns) {
-		out = append(out, c.checkConnection(ctx, name)...)
+		attempts = append(attempts, func(ctx context.Context) []finding { return c.checkConnection(ctx, name) })
 	}
 	for _, p := range c.pipes {
-		out = append(out, p.checkTables(ctx)...)
-		out = append(out, c.checkHook(ctx, p), c.checkWarehouse(ctx, p))
+		for _, t := range tablesOf(p.cfg) {
+			one(func(ctx context.Context) finding { return p.checkTable(ctx, t) })
+		}
+		one(func(ctx context.Context) finding { return c.checkHook(ctx, p) })
+		one(func(ctx context.Context) finding { return c.checkWarehouse(ctx, p) })
 	}
-	return out
+	return allAtOnce(ctx, attempts)
+}
+
+// tryFor bounds one attempt of a check: the client itself would repeat a call
+// that is not answered for about a minute.
+const tryFor = 10 * time.Second
+
+// allAtOnce makes the attempts side by side and returns what they found in
+// their order.
+func allAtOnce(ctx context.Context, attempts []func(context.Context) []finding) []finding {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	found := make([][]finding, len(attempts))
+	var g errgroup.Group
+	for i, attempt := range attempts {
+		g.Go(func() error { found[i] = attempt(ctx); return nil })
+	}
+	_ = g.Wait() // attempts return findings, not errors
+	return slices.Concat(found...)
 }
 
 // verdictOf turns the outcome of one attempt into a finding.
@@ -112,14 +139,9 @@ func (c *core) checkConnection(ctx context.Context, name string) []finding {
 		fmt.Sprintf("org_id %d is not among the portals this token sees: %s", want, strings.Join(seen, ", "))})
 }
 
-// checkTables makes one small call a table, the one its load begins with.
-func (p *pipe) checkTables(ctx context.Context) []finding {
-	var out []finding
-	for _, t := range tablesOf(p.cfg) {
-		err := tryTable(ctx, p.conn.client, t)
-		out = append(out, verdictOf(fmt.Sprintf("pipeline %s table %s", p.name, t), err, "readable"))
-	}
-	return out
+// checkTable makes one small call, the one the table's load begins with.
+func (p *pipe) checkTable(ctx context.Context, t source.Table) finding {
+	return verdictOf(fmt.Sprintf("pipeline %s table %s", p.name, t), tryTable(ctx, p.conn.client, t), "readable")
 }
 
 func tryTable(ctx context.Context, client *zohodesk.Client, t source.Table) (err error) {
@@ -166,6 +188,7 @@ func (c *core) checkWarehouse(ctx context.Context, p *pipe) finding {
 	if err != nil {
 		return verdictOf(item, err, "")
 	}
+	err = wh.Check(ctx, tablesOf(p.cfg))
 	detail := "ClickHouse " + wh.Version() + ", database " + a.Database
-	return verdictOf(item, wh.Close(), detail)
+	return verdictOf(item, errors.Join(err, wh.Close()), detail)
 }

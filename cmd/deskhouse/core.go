@@ -78,6 +78,10 @@ func openCore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*cor
 	c.engines = newEngines(log)
 	c.store, err = state.Open(ctx, state.Config{URL: stateURL(cfg.State), Dir: cfg.State.Dir, Key: key, MaxLogBytes: cfg.State.Log.MaxBytes,
 		ReserveBytes: cfg.State.Log.Reserve, Logger: log, Clock: c.clock})
+	if errors.Is(err, state.ErrWrongKey) {
+		return nil, &config.Error{Path: "state.key", Problem: "is not the key that the state in " + cfg.State.Dir + " was made with",
+			Fix: "give the old key, or move the folder away and start afresh"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open state in %s: %w", cfg.State.Dir, err)
 	}

@@ -144,6 +144,7 @@ func (d *demonstration) configure(portal string) (*config.Config, error) {
 pipelines:
   demo: {connection: main, warehouse: {url: embedded, database: desk}}
 intake: {listen: %q, public_url: %q, jwt: required}
+admin: {listen: "127.0.0.1:0"}
 state: {url: embedded, dir: ./data, key: %q}
 `, d.portal.OrgID(), portal, portal, portal+"/.well-known/jwks.json", addr, "http://"+addr, demoKey)
 	path := filepath.Join(d.dir, "deskhouse.yaml")

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,7 +41,30 @@ func newRoot() *cobra.Command {
 	for _, c := range root.Commands() {
 		usageErrors(c)
 	}
+	for _, c := range append(root.Commands(), root) {
+		if c.HasSubCommands() && c.RunE == nil {
+			onlyGroups(c)
+		}
+	}
 	return root
+}
+
+// onlyGroups makes a command that does nothing by itself show its help, and
+// refuse a word that is none of its commands.
+func onlyGroups(c *cobra.Command) {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				names = append(names, sub.Name())
+			}
+		}
+		return &exitError{exitUsage, fmt.Errorf("unknown command %q for %q; one of %s", args[0], c.CommandPath(), strings.Join(names, ", "))}
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
 // usageErrors makes wrong arguments exit with the usage code.
@@ -62,11 +85,7 @@ func usageErrors(c *cobra.Command) {
 // load reads the configuration file. Secrets that it takes from the
 // environment are read once, here.
 func (o *options) load() (*config.Config, error) {
-	cfg, err := config.Load(o.config, os.Getenv)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, &exitError{exitUsage, fmt.Errorf("%s does not exist; give the configuration with --config", o.config)}
-	}
-	return cfg, err
+	return config.Load(o.config, os.Getenv)
 }
 
 // logger writes to stderr, or to out in its place: JSON for programs, one

@@ -33,25 +33,21 @@ const (
 // missed, then each pipeline. On a stop the intake closes first, then the
 // pipelines end where they stand; what is not confirmed is done again.
 func (c *core) serve(ctx context.Context) error {
+	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.serveControl(ctx) })
-	if c.cfg.Intake != nil {
+	if listeners.intake != nil {
 		intake, err := c.intake()
 		if err != nil {
-			return err
+			return errors.Join(err, listeners.close())
 		}
-		listener, err := net.Listen("tcp", c.cfg.Intake.Listen)
-		if err != nil {
-			return &exitError{exitUsage, fmt.Errorf("intake.listen: %w", err)}
-		}
-		g.Go(func() error { return c.serveIntake(ctx, intake, listener) })
+		g.Go(func() error { return c.serveIntake(ctx, intake, listeners.intake) })
 	}
-	if c.cfg.Admin.Listen != "" {
-		listener, err := net.Listen("tcp", c.cfg.Admin.Listen)
-		if err != nil {
-			return &exitError{exitUsage, fmt.Errorf("admin.listen: %w", err)}
-		}
-		g.Go(func() error { return serveHTTP(ctx, webhook.HTTPServer("", c.adminHandler()), listener) })
+	if listeners.admin != nil {
+		g.Go(func() error { return serveHTTP(ctx, webhook.HTTPServer("", c.adminHandler()), listeners.admin) })
 	}
 	for _, p := range c.pipes {
 		g.Go(func() error {
@@ -61,11 +57,46 @@ func (c *core) serve(ctx context.Context) error {
 			return nil
 		})
 	}
-	err := g.Wait()
-	if errors.Is(err, context.Canceled) {
-		return nil
+	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	return nil
+}
+
+// listeners are the ports of the configuration, nil for those it has not.
+type listeners struct{ intake, admin net.Listener }
+
+func (l listeners) close() error {
+	var errs []error
+	for _, listener := range []net.Listener{l.intake, l.admin} {
+		if listener != nil {
+			errs = append(errs, listener.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// listen takes the ports before anything runs: one that is taken is a mistake
+// of the configuration.
+func (c *core) listen() (l listeners, err error) {
+	take := func(key, addr string) net.Listener {
+		listener, listenErr := net.Listen("tcp", addr)
+		if listenErr != nil {
+			err = errors.Join(err, &exitError{exitUsage, fmt.Errorf("%s: %w", key, listenErr)})
+			return nil
+		}
+		return listener
+	}
+	if c.cfg.Intake != nil {
+		l.intake = take("intake.listen", c.cfg.Intake.Listen)
+	}
+	if c.cfg.Admin.Listen != "" {
+		l.admin = take("admin.listen", c.cfg.Admin.Listen)
+	}
+	if err != nil {
+		return l, errors.Join(err, l.close())
+	}
+	return l, nil
 }
 
 // intake builds the public server with one route a pipeline.

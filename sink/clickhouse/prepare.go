@@ -85,16 +85,41 @@ func (w *Warehouse) createViews(ctx context.Context, views []view) error {
 // createDatabase makes the database unless it is there: asking needs no grant,
 // creating does.
 func (w *Warehouse) createDatabase(ctx context.Context) error {
-	var found uint64
-	err := w.scan(ctx, "look for the database", "SELECT count() FROM system.databases WHERE name = {db:String}", w.dbArg(),
-		func(row scanner) error { return row.Scan(&found) })
-	if err != nil || found > 0 {
+	found, err := w.databaseExists(ctx)
+	if err != nil || found {
 		return err
 	}
 	err = w.exec(ctx, "create the database", "CREATE DATABASE IF NOT EXISTS "+ident(w.cfg.Database))
 	if isDenied(err) {
 		return fmt.Errorf("%w: %w; create it, or grant CREATE DATABASE", ErrNoDatabase, err)
 	}
+	return err
+}
+
+func (w *Warehouse) databaseExists(ctx context.Context) (bool, error) {
+	var found uint64
+	err := w.scan(ctx, "look for the database", "SELECT count() FROM system.databases WHERE name = {db:String}", w.dbArg(),
+		func(row scanner) error { return row.Scan(&found) })
+	return found > 0, err
+}
+
+// Check reports what Prepare would refuse, as the same errors, and changes
+// nothing. A database that does not exist yet is fine.
+func (w *Warehouse) Check(ctx context.Context, tables []source.Table) error {
+	have, err := w.have(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkOurs(have, ourNames(tables)); err != nil {
+		return err
+	}
+	if _, claimed := have[positionsName]; claimed {
+		if err := w.checkOwner(ctx); err != nil {
+			return err
+		}
+	}
+	_, want := wanted(tables, have)
+	_, err = plan(w.cfg.Database, have, want)
 	return err
 }
 
@@ -105,6 +130,12 @@ func (w *Warehouse) claim(ctx context.Context) error {
 	if err := w.exec(ctx, "claim the database", positionsTable(mine).create(w.cfg.Database)); err != nil {
 		return err
 	}
+	return w.checkOwner(ctx)
+}
+
+// checkOwner compares the owner that the database names with this pipeline.
+func (w *Warehouse) checkOwner(ctx context.Context) error {
+	mine := ownerComment(w.cfg.Pipeline, w.cfg.OrgID)
 	var comment string
 	err := w.scan(ctx, "read the database's owner", "SELECT comment FROM system.tables WHERE database = {db:String} AND name = {name:String}",
 		args{"db": w.cfg.Database, "name": positionsName}, func(row scanner) error { return row.Scan(&comment) })

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -27,6 +28,11 @@ type Result struct {
 // those of Query hold the server's message: whoever asks may read it, and it
 // must not be logged.
 func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
+	// The embedded engine dies of a native session in an unknown database, so
+	// none is opened.
+	if found, err := w.databaseExists(ctx); err != nil || !found {
+		return nil, cmp.Or(err, fmt.Errorf("%w: %s; `deskhouse run` creates it", ErrNoDatabase, w.cfg.Database))
+	}
 	rows, err := w.into.Query(w.tagged(ctx), query)
 	if err != nil {
 		return nil, forPeople(err)

@@ -20,6 +20,7 @@ type Client struct {
 	rt     http.RoundTripper
 	clock  clockwork.Clock
 	log    zerolog.Logger
+	rarely zerolog.Logger // one line in half a minute, for what repeats
 	tokens *keeper
 	gov    *governor
 	zoho   *zohoClock
@@ -45,6 +46,7 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		name: cfg.Name, hosts: h, orgID: strconv.FormatUint(cfg.OrgID, 10),
 		rt: cfg.Transport, clock: cfg.Clock, log: log, stats: stats,
+		rarely: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second}),
 		tokens: newKeeper(cfg, h.Accounts, log),
 		gov:    newGovernor(cfg, h.zone, log, stats),
 		zoho:   &zohoClock{clock: cfg.Clock},

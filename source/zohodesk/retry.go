@@ -56,8 +56,11 @@ func (c *Client) do(ctx context.Context, cl *call) (reply, error) {
 		wait := max(waits.NextBackOff(), failed.Wait)
 		c.log.Debug().Str("op", cl.op()).Int("try", try).Int("status", failed.Status).Str("code", failed.Code).
 			Dur("wait", wait).AnErr("err", failed.Err).Msg("call is repeated")
+		if failed.Status == 0 {
+			c.rarely.Warn().Str("op", cl.op()).Err(failed.Err).Msg("Zoho does not answer; the call is repeated")
+		}
 		if err := sleep(ctx, c.clock, wait); err != nil {
-			return r, fmt.Errorf("%s: %w", cl.op(), err)
+			return r, fmt.Errorf("%w (no further try: %w)", failed, err)
 		}
 		try++
 	}
