@@ -44,16 +44,16 @@ func (f *fullRead) run(ctx context.Context, workers int) error {
 	}
 	g.Go(func() error { return f.follow(gctx) })
 	err := g.Wait()
-	if f.save == nil {
-		return err
+	if err == nil || f.save == nil {
+		return errors.Join(err, f.store(ctx))
 	}
-	// Also when the reading was stopped: what is confirmed need not be read again.
+	// Stopped: what is confirmed need not be read again.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 	defer cancel()
 	return errors.Join(err, f.save(last))
 }
 
-// lastSave bounds the saving of progress at the end of a reading.
+// lastSave bounds the saving of progress when a reading is stopped.
 const lastSave = 5 * time.Second
 
 // work reads spans until none is left.
