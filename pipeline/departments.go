@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"context"
+
+	"deskhouse/source"
+)
+
+// departmentTable reads the full list, the record store itself; the detail
+// register comes from one GET each.
+type departmentTable struct {
+	deps
+	w *writer
+}
+
+func (t *departmentTable) full(ctx context.Context, r *reading, _ bool) error {
+	obs, err := t.list(ctx, r)
+	if err != nil {
+		return err
+	}
+	keys := make([]source.Key, len(obs))
+	for i := range obs {
+		keys[i] = obs[i].Key
+	}
+	details, err := t.getEach(ctx, t.w, r.priority, keys, r.origin)
+	if err != nil {
+		return err
+	}
+	out, err := t.w.write(ctx, append(obs, details...))
+	r.add(out)
+	return err
+}
+
+// list is every row of the list; its as_of is that of its earliest page.
+func (t *departmentTable) list(ctx context.Context, r *reading) ([]source.Observation, error) {
+	var recs []*source.Record
+	var knownAt int64
+	err := t.eachPage(ctx, r.priority, t.w.table, source.ListQuery{}, nil, func(page source.Page, _ place) error {
+		if r.started.IsZero() {
+			r.started, knownAt = page.At.Date, page.At.KnownAt()
+		}
+		knownAt = min(knownAt, page.At.KnownAt())
+		recs = append(recs, page.Records...)
+		return r.note(ctx, page.Records)
+	})
+	obs := make([]source.Observation, len(recs))
+	for i, rec := range recs {
+		obs[i] = t.w.cov.FromFullList(rec, knownAt, r.origin)
+	}
+	return obs, err
+}
+
+func (t *departmentTable) poll(ctx context.Context) error {
+	r := &reading{origin: originPoll, priority: source.ForPoll}
+	obs, err := t.list(ctx, r)
+	if err != nil {
+		return err
+	}
+	if _, err := t.w.write(ctx, obs); err != nil {
+		return err
+	}
+	t.progress.polled(t.w.table, r.started)
+	return nil
+}

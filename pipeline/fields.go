@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"deskhouse/source"
+)
+
+// fieldTable reads the field metadata of every module that the portal answers
+// for, and keeps the custom-field columns in step.
+type fieldTable struct {
+	deps
+	w       *writer
+	modules []string
+	tables  []source.Table // those whose columns follow the metadata
+}
+
+func (t *fieldTable) full(ctx context.Context, r *reading, _ bool) error {
+	var obs []source.Observation
+	var refused error
+	answered := 0
+	for _, module := range t.modules {
+		fields, err := t.module(ctx, r, module)
+		switch {
+		case err == nil:
+			answered++
+			obs = append(obs, fields...)
+		case source.IsFault(err, source.FaultForbidden) || source.IsFault(err, source.FaultInvalid) || source.IsFault(err, source.FaultNotFound):
+			refused = err
+			t.log.Debug().Err(err).Str("module", module).Msg("fields of this module are not to be had")
+		default:
+			return err
+		}
+	}
+	if answered == 0 {
+		return refused
+	}
+	out, err := t.w.write(ctx, obs)
+	r.add(out)
+	t.progress.read(t.w.table, len(obs))
+	return err
+}
+
+// module reads one module's fields and gives the custom ones their columns.
+func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]source.Observation, error) {
+	page, custom, err := t.desk.Fields(ctx, r.priority, module)
+	if err != nil {
+		return nil, fmt.Errorf("read fields of %s: %w", module, err)
+	}
+	if err := t.badRows(ctx, t.w.table, page); err != nil {
+		return nil, err
+	}
+	if r.started.IsZero() {
+		r.started = page.At.Date
+	}
+	for _, table := range t.tables {
+		if source.Lookup(table).Module == module {
+			if err := t.schema.apply(ctx, table, custom); err != nil {
+				return nil, err
+			}
+		}
+	}
+	obs := make([]source.Observation, len(page.Records))
+	for i, rec := range page.Records {
+		obs[i] = t.w.cov.FromFullList(rec, page.At.KnownAt(), r.origin)
+	}
+	return obs, r.note(ctx, page.Records)
+}
+
+func (t *fieldTable) poll(ctx context.Context) error {
+	r := &reading{origin: originPoll, priority: source.ForPoll}
+	if err := t.full(ctx, r, false); err != nil {
+		return err
+	}
+	t.progress.polled(t.w.table, r.started)
+	return nil
+}

@@ -1,0 +1,170 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"deskhouse/source"
+)
+
+// live is one table's life: load it once, then poll it.
+func (p *Pipeline) live(ctx context.Context, t source.Table) error {
+	tp := p.tables[t]
+	if t != source.OrganizationFields && p.tables[source.OrganizationFields] != nil {
+		select { // custom fields first, so that rows find their columns
+		case <-p.tables[source.OrganizationFields].loaded:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := p.patiently(ctx, t, func(ctx context.Context) error { return p.load(ctx, tp) }, tp.loaded); err != nil {
+		return err
+	}
+	p.progress.phase(t, PhaseFollowing, "")
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return p.loop(ctx, t, "poll", p.cfg.Polls[t], tp.polls, func(ctx context.Context, _ bool) error { return tp.reader.poll(ctx) })
+	})
+	if tp.bin != nil {
+		g.Go(func() error { return p.loop(ctx, t, "recycle bin", p.cfg.Bin, tp.binRounds, tp.bin.round) })
+	}
+	return g.Wait()
+}
+
+// skipFor is how long a table that Zoho refuses waits before it is tried again.
+const skipFor = 15 * time.Minute
+
+// patiently repeats do until it succeeds. A refusal (scope, licence,
+// authorisation) shows in the table's status and does not stop the others;
+// settled is closed at the first success or refusal.
+func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(context.Context) error, settled chan struct{}) error {
+	once := sync.OnceFunc(func() { close(settled) })
+	for {
+		err := retry(ctx, p.clock, p.log, "load "+string(t), do)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		once()
+		if err == nil {
+			return nil
+		}
+		p.progress.phase(t, PhaseSkipped, err.Error())
+		p.log.Error().Err(err).Str("table", string(t)).Msg("table is skipped, the others go on")
+		if err := sleep(ctx, p.clock, skipFor); err != nil {
+			return err
+		}
+	}
+}
+
+// load reads a table completely, once in the life of its state. The recycle
+// bin is read before and after: what is in it now may be restored later, and
+// nothing else would tell.
+func (p *Pipeline) load(ctx context.Context, tp *table) error {
+	st, err := p.loadSnapshot(ctx, tp.w.table)
+	if err != nil || st.Done {
+		return err
+	}
+	p.progress.phase(tp.w.table, PhaseSnapshot, "")
+	if err := p.wholeBin(ctx, tp); err != nil {
+		return err
+	}
+	r := &reading{origin: originSnapshot, priority: source.ForSnapshot}
+	if err := tp.reader.full(ctx, r, true); err != nil {
+		return err
+	}
+	if err := p.wholeBin(ctx, tp); err != nil {
+		return err
+	}
+	if st, err = p.loadSnapshot(ctx, tp.w.table); err != nil {
+		return err
+	}
+	st.Done, st.Spans, st.Place = true, nil, place{}
+	if st.Started == 0 {
+		st.Started = r.started.UnixMilli()
+	}
+	if err := p.saveSnapshot(ctx, tp.w.table, st); err != nil {
+		return err
+	}
+	p.progress.polled(tp.w.table, time.UnixMilli(st.Started).UTC())
+	p.log.Info().Str("table", string(tp.w.table)).Int("rows", r.total.Seen).Int("re-reads", r.total.Hints).
+		Strs("incomplete", r.incomplete).Msg("snapshot finished")
+	return nil
+}
+
+// wholeBin reads the recycle bin to its end. A portal that refuses it (scope) is
+// loaded all the same; the bin's own loop goes on complaining.
+func (p *Pipeline) wholeBin(ctx context.Context, tp *table) error {
+	if tp.bin == nil {
+		return nil
+	}
+	err := tp.bin.round(ctx, true)
+	if err != nil && (!transient(err) || source.IsFault(err, source.FaultBadReply)) {
+		p.log.Warn().Err(err).Str("table", string(tp.w.table)).Msg("recycle bin cannot be read: restores are found by resync only")
+		return nil
+	}
+	return err
+}
+
+// loop does a round at every interval and on request. A failed round is logged
+// and done again at the next turn.
+func (p *Pipeline) loop(ctx context.Context, t source.Table, what string, every time.Duration, asked chan request, round func(context.Context, bool) error) error {
+	timer := p.clock.NewTimer(every)
+	defer timer.Stop()
+	for {
+		var req request
+		select {
+		case <-timer.Chan():
+		case req = <-asked:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := round(ctx, req.done != nil)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			p.log.Warn().Err(err).Str("table", string(t)).Msg(what + " failed, again at the next turn")
+		}
+		if req.done != nil {
+			req.done <- err
+		}
+		timer.Reset(every)
+	}
+}
+
+// PollNow polls a table and waits for the result.
+func (p *Pipeline) PollNow(ctx context.Context, t source.Table) error {
+	tp := p.tables[t]
+	if tp == nil {
+		return fmt.Errorf("table %s is not synchronised", t)
+	}
+	return ask(ctx, tp.polls)
+}
+
+// BinNow reads the whole recycle bin of a table; a table without one is done at
+// once.
+func (p *Pipeline) BinNow(ctx context.Context, t source.Table) error {
+	if tp := p.tables[t]; tp != nil && tp.bin != nil {
+		return ask(ctx, tp.binRounds)
+	}
+	return nil
+}
+
+func ask(ctx context.Context, loop chan request) error {
+	req := request{done: make(chan error, 1)}
+	select {
+	case loop <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-req.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
