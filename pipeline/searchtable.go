@@ -105,6 +105,7 @@ func (s *searchTable) begin(ctx context.Context, r *reading, resume bool) (snaps
 	if err != nil {
 		return snapshotState{}, nil, fmt.Errorf("look for the oldest of %s: %w", s.w.table, err)
 	}
+	s.probe(ctx, r, first)
 	r.started = first.At.Date
 	st := snapshotState{Started: r.started.UnixMilli(), Total: max(first.Count, 0)}
 	rs := (*ranges)(nil)
@@ -120,6 +121,21 @@ func (s *searchTable) begin(ctx context.Context, r *reading, resume bool) (snaps
 		err = s.saveSnapshot(ctx, s.w.table, st)
 	}
 	return st, rs, err
+}
+
+// probe reads one record by id before the rows are judged, so that keys which
+// only GET carries at this portal are known. It is worth a credit, not a failed
+// load.
+func (s *searchTable) probe(ctx context.Context, r *reading, first source.Page) {
+	if len(first.Records) == 0 {
+		return
+	}
+	rec, _, err := s.desk.Get(ctx, r.priority, s.w.table, first.Records[0].Key.ID)
+	if err != nil {
+		s.log.Debug().Err(err).Str("table", string(s.w.table)).Msg("no record to learn the keys of GET from")
+		return
+	}
+	s.w.cov.Learn(source.EvidenceGet, rec)
 }
 
 // oldest is when the first row was created; one that does not say makes the

@@ -83,3 +83,28 @@ func TestSizeCountsUnknownKeys(t *testing.T) {
 		t.Fatalf("size %d of a record of %d bytes", rec.Size(), len(big))
 	}
 }
+
+// A portal whose search lacks a key that GET carries: search rows must not blank
+// it, and must not be read again for ever.
+func TestASearchRowThatLacksAKeyOfGetIsAHintOnce(t *testing.T) {
+	cov := NewCoverage(ticketResource, FieldSet{}, FieldSet{})
+	cov.Learn(EvidenceGet, ticketOf(t, `{"id":"9","subject":"x","language":"English","modifiedTime":"2026-01-01T00:00:00.000Z"}`))
+	row := ticketOf(t, `{"id":"1","subject":"x","modifiedTime":"2026-01-01T00:00:00.000Z"}`)
+	o := cov.FromSearch(row, Timing{}, "snapshot")
+	if o.Carries[Content] || Contradicts(Head{}, o) != Asked {
+		t.Fatalf("a row without language is whole: %+v", o)
+	}
+	whole := ticketOf(t, `{"id":"1","subject":"x","language":"French","modifiedTime":"2026-01-01T00:00:00.000Z"}`)
+	held := Merge(State{}, cov.FromGet(whole, Timing{}, Head{}, "re-read"))
+	held.Version = NextVersion(held.Head)
+	if Merge(held, o) != held {
+		t.Error("the row blanked what GET brought")
+	}
+	if c := Contradicts(held.Head, o); c != NoContradiction {
+		t.Errorf("asked again: %s", c)
+	}
+	held.Deleted = true
+	if Contradicts(held.Head, o) == NoContradiction {
+		t.Error("a deleted row seen alive asks for nothing")
+	}
+}

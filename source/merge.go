@@ -117,7 +117,7 @@ const (
 // A GET never contradicts: it decides.
 func Contradicts(held Head, o Observation) Contradiction {
 	switch {
-	case o.Hint:
+	case o.Hint && !readAlready(held, o):
 		return Asked
 	case o.Evidence == EvidenceGet || held.Version == 0 && held.AsOf() == 0:
 		return NoContradiction
@@ -132,6 +132,14 @@ func Contradicts(held Head, o Observation) Contradiction {
 		return DeletedSeenAlive
 	}
 	return contentContradiction(held, o)
+}
+
+// readAlready reports whether a search row that is not whole shows no other
+// modifiedTime than a whole reply held already did: on a portal whose search
+// lacks keys every poll would read every row again.
+func readAlready(held Head, o Observation) bool {
+	return o.Evidence == EvidenceSearch && o.Record != nil && o.Record.Modified != 0 && !held.Deleted &&
+		o.Record.Modified == held.Modified && held.Content.Rank > EvidenceSearch
 }
 
 func contentContradiction(held Head, o Observation) Contradiction {

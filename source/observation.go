@@ -144,15 +144,17 @@ func (s *Seen) add(e Evidence, rec *Record) {
 	}
 }
 
-// expected is what a whole register looks like in a reply of that kind.
-func (c *Coverage) expected(reg Register, e Evidence) FieldSet {
+// expected is what a whole register looks like at this portal. Content that
+// only one kind of reply carries is still content: a row without it is a hint,
+// or it would blank what the other brought (rule 2).
+func (c *Coverage) expected(reg Register) FieldSet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	want := c.res.required[reg]
-	switch {
-	case reg == Listed || e == EvidenceSearch || e == EvidenceList:
+	switch reg {
+	case Listed:
 		return narrow(want, c.seen.Search)
-	case reg == Detail:
+	case Detail:
 		return narrow(want, c.seen.Get)
 	}
 	return narrow(want, c.seen.Search.Union(c.seen.Get))
@@ -173,12 +175,12 @@ func (c *Coverage) judge(o *Observation) {
 	if listKind || e == EvidenceGet {
 		c.Learn(e, rec)
 	}
-	o.Carries[Content] = e == EvidenceGet || rec.Present.Covers(c.expected(Content, e))
+	o.Carries[Content] = e == EvidenceGet || rec.Present.Covers(c.expected(Content))
 	if listKind && c.res.Has(Listed) {
-		o.Carries[Listed] = rec.Present.Covers(c.expected(Listed, e))
+		o.Carries[Listed] = rec.Present.Covers(c.expected(Listed))
 	}
 	if !listKind && c.res.Has(Detail) {
-		o.Carries[Detail] = e == EvidenceGet || rec.Present.Covers(c.expected(Detail, e))
+		o.Carries[Detail] = e == EvidenceGet || rec.Present.Covers(c.expected(Detail))
 	}
 }
 
@@ -200,7 +202,8 @@ func (c *Coverage) FromFullList(rec *Record, knownAt int64, origin string) Obser
 	o := Observation{Key: rec.Key, Evidence: EvidenceList, AsOf: knownAt, SeenAt: knownAt, Record: rec, Origin: origin}
 	c.judge(&o)
 	if rec.Resource.Table == OrganizationFields {
-		o.Life = LifeAlive // no GET by this key exists; the list is the record store
+		// No GET by this key exists: the list is the record store, and whole.
+		o.Life, o.Carries[Content] = LifeAlive, true
 		return o
 	}
 	o.Hint = !o.Carries[Content]
