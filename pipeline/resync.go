@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"deskhouse/source"
 )
@@ -135,7 +136,7 @@ func (s *seenKeys) write(ctx context.Context) error {
 // reading was incomplete. Repeats in the reading make counting there useless:
 // what was read is what is visible less what is absent.
 func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunReport) error {
-	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-pollOverlap))
+	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-lagOf(tp.w.table)))
 	if err != nil {
 		return fmt.Errorf("find absent rows: %w", err)
 	}
@@ -166,6 +167,15 @@ func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunRepor
 		}
 	}
 	return err
+}
+
+// lagOf is how long a record may be missing from a complete reading though it
+// exists: search is an index, the other lists are the records themselves.
+func lagOf(t source.Table) time.Duration {
+	if t == source.Tickets || t == source.Products {
+		return pollOverlap
+	}
+	return 0
 }
 
 // ask re-reads records and waits for all verdicts.

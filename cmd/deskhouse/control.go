@@ -274,10 +274,10 @@ func (c *core) hookReply(p *pipe, h zohodesk.Webhook) hookReply {
 // resyncNow compares the tables that the request names, all when it names none.
 func (c *core) resyncNow(ctx context.Context, p *pipe, r *http.Request) (any, error) {
 	p.mu.Lock()
-	sync := p.sync
+	sync, reason := p.sync, p.reason
 	p.mu.Unlock()
 	if sync == nil {
-		return nil, fmt.Errorf("pipeline %s does not run yet: %s", p.name, p.reason)
+		return nil, fmt.Errorf("pipeline %s does not run yet: %s", p.name, reason)
 	}
 	var tables []source.Table
 	for _, name := range r.URL.Query()["table"] {
