@@ -21,7 +21,7 @@ const readWorkers = 25
 type fullRead struct {
 	deps
 	w      *writer
-	keys   keyReader
+	keys   *keyReader
 	ranges *ranges
 	origin string
 	// save stores the ranges' progress, nil when there is nothing to resume.

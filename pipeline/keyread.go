@@ -3,6 +3,9 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
 
 	"deskhouse/source"
 )
@@ -22,6 +25,9 @@ type keyReader struct {
 	by       source.TimeField
 	// departments split a second that holds more rows than offsets reach.
 	departments func(context.Context) ([]uint64, error)
+	// totals is set once a count was larger than its page: then counts are those
+	// of all rows, as Search.json says, and tell where a reading ends.
+	totals atomic.Bool
 }
 
 // step is one page and where the reader stands after it.
@@ -44,7 +50,7 @@ func (k *keyReader) next(ctx context.Context, at, to int64) (step, error) {
 		return step{}, fmt.Errorf("search of %s does not honour sortBy=%s: it cannot be read by key", k.table, k.by)
 	}
 	st := step{page: page, at: at, left: max(page.Count-int64(page.Rows), -1)}
-	if lastPage(page) {
+	if k.lastPage(page) {
 		st.ended, st.at = true, to+1000
 		return st, nil
 	}
@@ -56,13 +62,15 @@ func (k *keyReader) next(ctx context.Context, at, to int64) (step, error) {
 	return k.dense(ctx, at, st)
 }
 
-// lastPage reports whether nothing lies beyond a page: by search's count, or
-// where it tells none, by a page that is shorter than any portal's full one.
-func lastPage(page source.Page) bool {
-	if page.Count >= 0 {
-		return int64(page.Rows) >= page.Count || page.Rows == 0
+// lastPage reports whether nothing lies beyond a page: by search's count where
+// that is known to count all rows, else by a page that is shorter than any
+// portal's full one.
+func (k *keyReader) lastPage(page source.Page) bool {
+	if page.Count > int64(page.Rows) {
+		k.totals.Store(true)
+		return page.Rows == 0
 	}
-	return page.Rows < smallestPage
+	return page.Rows < smallestPage || page.Count >= 0 && k.totals.Load()
 }
 
 // ascending compares whole seconds: that is all Zoho is known to sort by.
@@ -96,7 +104,7 @@ func (k *keyReader) time(r *source.Record) int64 {
 }
 
 // dense reads one second (with the overlap around it) that no key can divide:
-// by offset as far as that goes, from both ends, then by department. What still
+// by offset as far as that goes, from both ends, then in parts. What still
 // does not add up is said, and the caller derives no absence from such a run.
 func (k *keyReader) dense(ctx context.Context, at int64, st step) (step, error) {
 	q := query(k.by, at, at)
@@ -106,7 +114,7 @@ func (k *keyReader) dense(ctx context.Context, at int64, st step) (step, error) 
 		return st, err
 	}
 	if all.cut {
-		if err := k.byDepartment(ctx, q, &all); err != nil {
+		if err := k.divide(ctx, q, &all); err != nil {
 			return st, err
 		}
 	}
@@ -173,18 +181,51 @@ func (k *keyReader) byOffset(ctx context.Context, q source.Query, into *second) 
 	return false, nil
 }
 
-// byDepartment reads q department by department; it is whole if each part is.
-func (k *keyReader) byDepartment(ctx context.Context, q source.Query, into *second) error {
+// divide reads q in parts that offsets reach: by department, and within one that
+// is still too large by status, then by channel, as far as rows show those.
+func (k *keyReader) divide(ctx context.Context, q source.Query, into *second) error {
 	ids, err := k.departments(ctx)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		q.Filter = map[string]string{"departmentId": fmt.Sprint(id)}
+	values := make([]string, len(ids))
+	for i, id := range ids {
+		values[i] = fmt.Sprint(id)
+	}
+	return k.parts(ctx, q, into, "departmentId", values)
+}
+
+// finer is what a part is divided by when it is still too large.
+var finer = map[string]string{"departmentId": "status", "status": "channel"}
+
+func (k *keyReader) parts(ctx context.Context, q source.Query, into *second, filter string, values []string) error {
+	outer := q.Filter
+	for _, v := range values {
+		q.Filter = maps.Clone(outer)
+		if q.Filter == nil {
+			q.Filter = map[string]string{}
+		}
+		q.Filter[filter] = v
 		part := second{rows: into.rows}
 		if err := k.bothEnds(ctx, q, &part); err != nil {
 			return err
 		}
+		if next := finer[filter]; part.cut && next != "" {
+			if err := k.parts(ctx, q, into, next, into.values(next)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// values are the distinct values that the rows read so far have in a field.
+func (s *second) values(field string) []string {
+	found := map[string]bool{}
+	for _, r := range s.rows {
+		if v := r.Text(field); v != "" {
+			found[v] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }

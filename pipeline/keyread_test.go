@@ -103,8 +103,8 @@ func (s *shelf) departments(context.Context) ([]uint64, error) {
 	return ids, nil
 }
 
-func (s *shelf) reader() keyReader {
-	return keyReader{desk: &fakeDesk{search: s.search}, table: source.Tickets, by: source.ByCreated, departments: s.departments}
+func (s *shelf) reader() *keyReader {
+	return &keyReader{desk: &fakeDesk{search: s.search}, table: source.Tickets, by: source.ByCreated, departments: s.departments}
 }
 
 const shelfStart = int64(1_600_000_000_000)
@@ -395,7 +395,7 @@ func TestAPortalThatIgnoresTheOrderIsNotReadByKey(t *testing.T) {
 	desk := &fakeDesk{search: func(context.Context, source.Table, source.Query) (source.Page, error) {
 		return pageOf([]*source.Record{ticket(t, 1, "", shelfStart+9000), ticket(t, 2, "", shelfStart)}, 2), nil
 	}}
-	k := keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}
+	k := &keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}
 	if _, err := k.next(t.Context(), shelfStart, shelfStart+10_000); err == nil || !strings.Contains(err.Error(), "sortBy") {
 		t.Fatalf("error %v, want one that names the order", err)
 	}

@@ -208,8 +208,9 @@ func TestAFailedPollKeepsItsWatermark(t *testing.T) {
 				return source.Page{}, forbidden
 			}}
 		r := newRig(t, desk, nil, nil)
+		tickets := newWriter(source.Tickets, r.deps)
 		for table, reader := range map[source.Table]tableReader{
-			source.Tickets:   &searchTable{deps: r.deps, w: newWriter(source.Tickets, r.deps)},
+			source.Tickets:   &searchTable{deps: r.deps, w: tickets, list: &getTable{deps: r.deps, w: tickets}},
 			source.Contracts: &getTable{deps: r.deps, w: newWriter(source.Contracts, r.deps)},
 		} {
 			want := pollState{Watermark: time.Now().UnixMilli() - hour, Deep: time.Now().UnixMilli() - hour}

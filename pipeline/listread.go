@@ -78,9 +78,10 @@ func moved(page source.Page, tail []uint64) bool {
 	return len(tail) > 0
 }
 
-// getEach reads records by id, several at once. A record that is not found, not
-// visible, or not as new as what is held, is left to the re-read queue, which
-// asks again; only when none of several is visible, the table is refused.
+// getEach reads records by id, several at once. A record that cannot be had (not
+// found, not visible, always a server fault) or is not as new as what is held is
+// left to the re-read queue, which asks again: one record must not hold up its
+// table. Only when none of several can be had, that is the error.
 func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []source.Key, origin string) ([]source.Observation, error) {
 	held, err := d.wh.Heads(ctx, w.table, keys)
 	if err != nil {
@@ -95,11 +96,13 @@ func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []
 			rec, at, err := d.desk.Get(gctx, p, w.table, k.ID)
 			obs[i] = source.Observation{Key: k, Evidence: source.EvidenceList, Hint: true, Origin: origin}
 			switch {
-			case source.IsFault(err, source.FaultForbidden):
-				refused[i] = err
+			case gctx.Err() != nil:
+				return gctx.Err()
+			case source.IsFault(err, source.FaultUnauthorized):
+				return fmt.Errorf("get %s %s: %w", w.table, k, err)
 			case source.IsFault(err, source.FaultNotFound):
 			case err != nil:
-				return fmt.Errorf("get %s %s: %w", w.table, k, err)
+				refused[i] = err
 			case rec.Key == k && rec.Modified >= held[k].Modified:
 				obs[i] = w.cov.FromGet(rec, at, held[k], origin)
 			}
@@ -110,7 +113,7 @@ func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []
 		return nil, err
 	}
 	if len(keys) > 1 && !slices.Contains(refused, nil) {
-		return nil, fmt.Errorf("get %s: none of %d records is visible: %w", w.table, len(keys), refused[0])
+		return nil, fmt.Errorf("get %s: none of %d records can be had: %w", w.table, len(keys), refused[0])
 	}
 	d.progress.read(w.table, len(keys))
 	return obs, nil

@@ -160,7 +160,7 @@ func (p *Pipeline) newTable(t source.Table) *table {
 	tp := &table{w: w, polls: make(chan request), binRounds: make(chan request), loaded: make(chan struct{})}
 	switch t {
 	case source.Tickets, source.Products:
-		tp.reader = &searchTable{deps: p.deps, w: w, departments: p.departmentIDs}
+		tp.reader = &searchTable{deps: p.deps, w: w, departments: p.departmentIDs, list: &getTable{deps: p.deps, w: w}}
 	case source.Contracts:
 		tp.reader = &getTable{deps: p.deps, w: w}
 	case source.Departments:

@@ -118,8 +118,7 @@ func (r *reader) reply(ctx context.Context, w *writer, it *reread, rec *source.R
 		}
 	}
 	if other {
-		r.settle(it, verdictGivenUp, "other_record", "answers with another record, kept as it is", nil)
-		return nil
+		return r.merged(ctx, w, it, at, held)
 	}
 	v := verdictAlive
 	if rec.Deleted {
@@ -127,6 +126,15 @@ func (r *reader) reply(ctx context.Context, w *writer, it *reread, rec *source.R
 	}
 	r.metrics.reread(it.table, "read")
 	return w.submit(ctx, []source.Observation{w.cov.FromGet(rec, at, held, originReread)}, func(outcome) { r.rereads.finish(it, v) })
+}
+
+// merged ends the re-read of an id that answers with another record, again and
+// again over minutes: it has been merged into that, and is one no more.
+func (r *reader) merged(ctx context.Context, w *writer, it *reread, at source.Timing, held source.Head) error {
+	r.log.Info().Str("table", string(it.table)).Stringer("id", it.key).Msg("answers with another record: merged")
+	r.metrics.reread(it.table, "merged")
+	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
+		func(outcome) { r.rereads.finish(it, verdictDeleted) })
 }
 
 // settle ends a re-read that brought nothing to apply, and says why.

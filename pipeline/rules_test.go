@@ -504,7 +504,7 @@ func TestRule9ASearchRowWithoutIDIsADeadLetter(t *testing.T) {
 		w := newWriter(source.Tickets, r.deps)
 		stop := spawn(w.run)
 		defer stop()
-		f := &fullRead{deps: r.deps, w: w, keys: keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}, ranges: newRanges(at, at+60_000), origin: originResync}
+		f := &fullRead{deps: r.deps, w: w, keys: &keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}, ranges: newRanges(at, at+60_000), origin: originResync}
 		if err := f.run(t.Context(), 3); err != nil {
 			t.Fatal(err)
 		}

@@ -28,6 +28,18 @@ type searchTable struct {
 	deps
 	w           *writer
 	departments func(context.Context) ([]uint64, error)
+	// list reads the table where search is refused (scope, edition): by its list
+	// and one GET each, 103 credits for 100 rows instead of 3.
+	list *getTable
+}
+
+// refused reports whether search is refused, and says what follows.
+func (s *searchTable) refused(err error) bool {
+	if !source.IsFault(err, source.FaultForbidden) {
+		return false
+	}
+	s.log.Warn().Err(err).Str("table", string(s.w.table)).Msg("search is refused: read by the list and one GET each, 103 credits for 100 rows instead of 3")
+	return true
 }
 
 // pollState is the stored watermark of a modified poll.
@@ -36,12 +48,15 @@ type pollState struct {
 	Deep      int64 `json:"deep"`      // when the poll last looked back far
 }
 
-func (s *searchTable) keys(by source.TimeField, p source.Priority) keyReader {
-	return keyReader{desk: s.desk, table: s.w.table, priority: p, by: by, departments: s.departments}
+func (s *searchTable) keys(by source.TimeField, p source.Priority) *keyReader {
+	return &keyReader{desk: s.desk, table: s.w.table, priority: p, by: by, departments: s.departments}
 }
 
 func (s *searchTable) full(ctx context.Context, r *reading, resume bool) error {
 	st, rs, err := s.begin(ctx, r, resume)
+	if s.refused(err) {
+		return s.list.full(ctx, r, resume)
+	}
 	if err != nil {
 		return err
 	}
@@ -159,9 +174,10 @@ func (s *searchTable) archive(ctx context.Context, r *reading) error {
 	for _, id := range departments {
 		obs, err = s.archiveOf(ctx, r, id, obs)
 		switch {
-		case source.IsFault(err, source.FaultForbidden):
-			r.missing(fmt.Sprintf("archive of department %d cannot be read", id))
-			s.log.Warn().Err(err).Uint64("department", id).Msg("archived tickets cannot be read")
+		case source.IsFault(err, source.FaultForbidden), source.IsFault(err, source.FaultInvalid):
+			// Not visible, or deeper than the list goes.
+			r.missing(fmt.Sprintf("archive of department %d cannot be read whole", id))
+			s.log.Warn().Err(err).Uint64("department", id).Msg("archived tickets cannot be read whole")
 		case err != nil:
 			return err
 		}
@@ -253,7 +269,9 @@ func (s *searchTable) poll(ctx context.Context) error {
 	}
 	rs := newRanges(from.UnixMilli()/1000*1000, began.UnixMilli()/1000*1000)
 	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByModified, source.ForPoll), ranges: rs, origin: originPoll}
-	if err := f.run(ctx, 1); err != nil {
+	if err := f.run(ctx, 1); s.refused(err) {
+		return s.list.poll(ctx)
+	} else if err != nil {
 		return err
 	}
 	st.Watermark = began.UnixMilli()

@@ -101,26 +101,36 @@ func simulate(t *testing.T, seed int64, resync bool) {
 	w.compare()
 }
 
+// newWorld draws a portal and a way of living from the seed.
 func newWorld(t *testing.T, seed int64, resync bool) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), wh: newMemWarehouse(), kv: newMemKV(), log: newMemLog(), letters: &memLetters{}, logger: zerolog.Nop()}
+	rng := rand.New(rand.NewPCG(uint64(seed), 1))
+	weights, loss := shown, 0.0
+	switch {
+	case resync:
+		weights, loss = desksim.DefaultWeights, 0.1
+		weights.SilentUpdate = 20
+	case seed%4 == 1:
+		// A ticket whose every event was lost, trashed and restored between
+		// two rounds, is shown by nothing: without events no restores here.
+		loss, weights.RestoreTicket, weights.RestoreProduct = 0.3, 0, 0
+	}
+	w := newWorldOf(t, desksim.Config{Seed: seed, Tickets: 300 + rng.IntN(400), ArchivedTickets: 20, Weights: weights,
+		DeleteMode: desksim.DeleteMode(rng.IntN(6)), PayloadAtEvent: rng.IntN(2) == 0, QuietRemovals: rng.IntN(2) == 0,
+		TrashedIs404: rng.IntN(4) == 0, Burst: rng.IntN(2) * 150, MergedAnswers: rng.IntN(3) == 0})
+	w.rng, w.loss, w.cfg.Trust = rng, loss, rng.IntN(3) > 0
+	return w
+}
+
+// newWorldOf is a given portal with an intake and a webhook.
+func newWorldOf(t *testing.T, portal desksim.Config) *world {
+	w := &world{t: t, wh: newMemWarehouse(), kv: newMemKV(), log: newMemLog(), letters: &memLetters{}, logger: zerolog.Nop()}
 	if *simSeed != 0 {
 		w.logger = zerolog.New(zerolog.NewTestWriter(t))
 	}
 	intake, err := webhook.New(webhook.Config{Logger: zerolog.Nop()})
 	w.must(err)
-	weights := shown
-	switch {
-	case resync:
-		weights, w.loss = desksim.DefaultWeights, 0.1
-		weights.SilentUpdate = 20
-	case seed%4 == 1:
-		// A ticket whose every event was lost, trashed and restored between
-		// two rounds, is shown by nothing: without events no restores here.
-		w.loss, weights.RestoreTicket, weights.RestoreProduct = 0.3, 0, 0
-	}
-	w.portal = desksim.New(desksim.Config{Seed: seed, Tickets: 300 + w.rng.IntN(400), ArchivedTickets: 20, Weights: weights, Deliver: handlerTransport{intake},
-		DeleteMode: desksim.DeleteMode(w.rng.IntN(6)), PayloadAtEvent: w.rng.IntN(2) == 0, QuietRemovals: w.rng.IntN(2) == 0,
-		TrashedIs404: w.rng.IntN(4) == 0, Burst: w.rng.IntN(2) * 150})
+	portal.Deliver = handlerTransport{intake}
+	w.portal = desksim.New(portal)
 	w.must(intake.SetRoutes([]webhook.Route{{Pipeline: "sim", Secrets: []string{hookSecret}, OrgID: w.portal.OrgID(),
 		JWT: webhook.JWTOff, Log: w.log, DeadLetters: w.letters}}))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -133,7 +143,7 @@ func newWorld(t *testing.T, seed int64, resync bool) *world {
 	w.must(err)
 	_, err = w.client.CreateWebhook(ctx, zohodesk.WebhookSpec{Name: "sim", URL: "https://cdc.example.org" + webhook.Path("sim", hookSecret), PrevState: true})
 	w.must(err)
-	w.cfg = Config{Name: "sim", OrgID: w.portal.OrgID(), Trust: w.rng.IntN(3) > 0, Bin: time.Hour, Modules: zohodesk.FieldModules(),
+	w.cfg = Config{Name: "sim", OrgID: w.portal.OrgID(), Trust: true, Bin: time.Hour, Modules: zohodesk.FieldModules(),
 		Tables:  []source.Table{source.OrganizationFields, source.Departments, source.Products, source.Contracts, source.Tickets},
 		History: map[source.Table]bool{source.Tickets: true},
 		Polls: map[source.Table]time.Duration{source.OrganizationFields: 12 * time.Hour, source.Departments: 6 * time.Hour,

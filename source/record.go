@@ -64,6 +64,18 @@ func (r *Record) Value(i int) string {
 	return r.text[s.from:s.to]
 }
 
+// Text returns a field's text by its name, "" when it is absent, null or no
+// string.
+func (r *Record) Text(name string) string {
+	for i := range r.Resource.Fields {
+		if r.Resource.Fields[i].Name == name {
+			text, _ := ParseString(r.Value(i))
+			return text
+		}
+	}
+	return ""
+}
+
 // Size is the number of bytes of JSON the record holds on to, for bounds.
 func (r *Record) Size() int {
 	n := len(r.vals) * 8
