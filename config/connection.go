@@ -8,7 +8,7 @@ type Connection struct {
 	OrgID        uint64 `json:"org_id" yaml:"org_id"`
 	ClientID     string `json:"client_id" yaml:"client_id"`
 	ClientSecret Secret `json:"client_secret" yaml:"client_secret"`
-	// RefreshToken is empty when the state holds one (`deskhouse auth`).
+	// RefreshToken may be empty: then the connection waits to be authorised.
 	RefreshToken Secret  `json:"refresh_token" yaml:"refresh_token"`
 	Credits      Credits `json:"credits" yaml:"credits"`
 	// Concurrency is the most requests in flight, 0 to let the governor find it.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"deskhouse/source"
 )
@@ -26,7 +27,7 @@ func (t *fieldTable) full(ctx context.Context, r *reading, _ bool) error {
 		case err == nil:
 			answered++
 			obs = append(obs, fields...)
-		case source.IsFault(err, source.FaultForbidden) || source.IsFault(err, source.FaultInvalid) || source.IsFault(err, source.FaultNotFound):
+		case ctx.Err() == nil && (!transient(err) || !t.ours(module)):
 			refused = err
 			t.log.Debug().Err(err).Str("module", module).Msg("fields of this module are not to be had")
 		default:
@@ -40,6 +41,12 @@ func (t *fieldTable) full(ctx context.Context, r *reading, _ bool) error {
 	r.add(out)
 	t.progress.read(t.w.table, len(obs))
 	return err
+}
+
+// ours reports whether columns of this sync follow a module's fields: those are
+// worth waiting for, any other module is skipped until the next round.
+func (t *fieldTable) ours(module string) bool {
+	return slices.ContainsFunc(t.tables, func(table source.Table) bool { return source.Lookup(table).Module == module })
 }
 
 // module reads one module's fields and gives the custom ones their columns.

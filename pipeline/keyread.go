@@ -123,8 +123,8 @@ func (k *keyReader) dense(ctx context.Context, at int64, st step) (step, error) 
 		st.page.Records = append(st.page.Records, r)
 	}
 	st.page.Bad = append(st.page.Bad, all.bad...)
-	if got := int64(len(all.rows) + len(all.bad)); got < all.want {
-		st.incomplete = fmt.Sprintf("%s at one second: %d of %d rows of %s can be read", k.by, got, all.want, k.table)
+	if got := int64(len(all.rows) + len(all.bad)); got < all.want || all.lost {
+		st.incomplete = fmt.Sprintf("%s at one second: %d rows of %s can be read, there are more (%d by count)", k.by, got, k.table, all.want)
 	}
 	return st, nil
 }
@@ -135,6 +135,7 @@ type second struct {
 	bad  [][]byte
 	want int64 // search's own count of them
 	cut  bool  // there are more than offsets reach
+	lost bool  // a part that cannot be divided further is cut
 }
 
 // bothEnds reads what offsets reach of q, in both orders if need be.
@@ -210,7 +211,11 @@ func (k *keyReader) parts(ctx context.Context, q source.Query, into *second, fil
 		if err := k.bothEnds(ctx, q, &part); err != nil {
 			return err
 		}
-		if next := finer[filter]; part.cut && next != "" {
+		next := finer[filter]
+		switch {
+		case part.cut && next == "":
+			into.lost = true
+		case part.cut:
 			if err := k.parts(ctx, q, into, next, into.values(next)); err != nil {
 				return err
 			}

@@ -14,12 +14,8 @@ import (
 // live is one table's life: load it once, then poll it.
 func (p *Pipeline) live(ctx context.Context, t source.Table) error {
 	tp := p.tables[t]
-	if t != source.OrganizationFields && p.tables[source.OrganizationFields] != nil {
-		select { // custom fields first, so that rows find their columns
-		case <-p.tables[source.OrganizationFields].loaded:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := p.awaitFields(ctx, t); err != nil {
+		return err
 	}
 	if err := p.patiently(ctx, t, func(ctx context.Context) error { return p.load(ctx, tp) }, tp.loaded); err != nil {
 		return err
@@ -33,6 +29,27 @@ func (p *Pipeline) live(ctx context.Context, t source.Table) error {
 		g.Go(func() error { return p.loop(ctx, t, "recycle bin", p.cfg.Bin, tp.binRounds, tp.bin.round) })
 	}
 	return g.Wait()
+}
+
+// fieldsWait is how long the other tables wait for the field metadata.
+const fieldsWait = 2 * time.Minute
+
+// awaitFields lets the custom fields come first, so that rows find their
+// columns. Metadata that cannot be read must not hold up the rows for ever:
+// then their values go to _extra until a resync.
+func (p *Pipeline) awaitFields(ctx context.Context, t source.Table) error {
+	fields := p.tables[source.OrganizationFields]
+	if t == source.OrganizationFields || fields == nil {
+		return nil
+	}
+	select {
+	case <-fields.loaded:
+	case <-p.clock.After(fieldsWait):
+		p.log.Warn().Str("table", string(t)).Msg("field metadata is not to be had; loading without columns for custom fields")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // skipFor is how long a table that Zoho refuses waits before it is tried again.

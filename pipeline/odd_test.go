@@ -89,3 +89,33 @@ func TestOneRecordThatAlwaysFailsDoesNotHoldUpItsTable(t *testing.T) {
 		}
 	})
 }
+
+// Records that vanish right after they were read are found by the resync all
+// the same: a lag allowance must not make them immune.
+func TestAResyncFindsWhatVanishedAMinuteAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldOf(t, desksim.Config{Seed: 5, Tickets: 120, QuietRemovals: true})
+		defer w.portal.Close()
+		w.start()
+		defer func() { w.stop() }()
+		<-w.p.Loaded()
+		var spam []uint64
+		for range 5 {
+			id, err := w.portal.MarkSpam(0)
+			w.must(err)
+			spam = append(spam, id)
+		}
+		w.must(w.portal.Flush(context.Background()))
+		w.must(w.p.Settled(context.Background()))
+		for _, id := range spam {
+			_, err := w.portal.DeleteSpam(id)
+			w.must(err)
+		}
+		report, err := w.p.Resync(context.Background(), source.Tickets, "test")
+		w.must(err)
+		if report.Deleted != 5 {
+			t.Fatalf("report %+v", report)
+		}
+		w.compare()
+	})
+}

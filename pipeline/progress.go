@@ -74,6 +74,12 @@ func (p *progress) phase(t source.Table, phase, reason string) {
 	})
 }
 
+// of is a table's status now.
+func (p *progress) of(t source.Table) (st source.TableStatus) {
+	p.with(t, func(tp *tableProgress) { st = tp.TableStatus })
+	return st
+}
+
 func (p *progress) read(t source.Table, rows int) {
 	p.with(t, func(tp *tableProgress) { tp.rows += int64(rows) })
 }

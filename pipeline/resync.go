@@ -49,8 +49,9 @@ func (p *Pipeline) Resync(ctx context.Context, t source.Table, trigger string) (
 	if err != nil {
 		return source.RunReport{}, err
 	}
+	before := p.progress.of(t)
 	p.progress.phase(t, PhaseResync, "")
-	defer p.progress.phase(t, PhaseFollowing, "")
+	defer p.progress.phase(t, before.Phase, before.Reason)
 
 	report := source.RunReport{Run: fmt.Sprintf("%s-%s", t, started.UTC().Format("20060102T150405.000")), Table: t, Trigger: trigger, Started: started}
 	err = p.compare(ctx, tp, &report)
@@ -136,7 +137,13 @@ func (s *seenKeys) write(ctx context.Context) error {
 // reading was incomplete. Repeats in the reading make counting there useless:
 // what was read is what is visible less what is absent.
 func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunReport) error {
-	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-lagOf(tp.w.table)))
+	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started)
+	if err != nil {
+		return fmt.Errorf("find absent rows: %w", err)
+	}
+	// Young rows may be absent because the index lags, so they are no sign of a
+	// mass deletion; a GET each tells.
+	old, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-lagOf(tp.w.table)))
 	if err != nil {
 		return fmt.Errorf("find absent rows: %w", err)
 	}
@@ -149,8 +156,8 @@ func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunRepor
 	if report.Incomplete {
 		return nil
 	}
-	if guarded(len(keys), visible) {
-		return fmt.Errorf("%w: %d of %d rows of %s; nothing was deleted", ErrGuard, len(keys), visible, tp.w.table)
+	if guarded(len(old), visible) {
+		return fmt.Errorf("%w: %d of %d rows of %s; nothing was deleted", ErrGuard, len(old), visible, tp.w.table)
 	}
 	if tp.w.table == source.OrganizationFields {
 		return p.sweepFields(ctx, tp, keys, report)

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
 
 	"deskhouse/pipeline"
 	"deskhouse/source"
@@ -279,20 +281,37 @@ func (c *core) resyncNow(ctx context.Context, p *pipe, r *http.Request) (any, er
 	if sync == nil {
 		return nil, fmt.Errorf("pipeline %s does not run yet: %s", p.name, reason)
 	}
-	var tables []source.Table
-	for _, name := range r.URL.Query()["table"] {
-		tables = append(tables, source.Table(name))
-	}
-	if len(tables) == 0 {
-		tables = tablesOf(p.cfg)
-	}
-	reports := []source.RunReport{}
-	for _, t := range tables {
-		report, err := sync.Resync(ctx, t, "command")
-		if err != nil {
-			return nil, fmt.Errorf("resync of %s: %w", t, err)
+	tables := tablesOf(p.cfg)
+	if names := r.URL.Query()["table"]; len(names) > 0 {
+		var err error
+		if tables, err = namedTables(tables, names); err != nil {
+			return nil, err
 		}
-		reports = append(reports, report)
+	}
+	reports := make([]source.RunReport, len(tables))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, t := range tables {
+		g.Go(func() (err error) {
+			if reports[i], err = sync.Resync(ctx, t, "command"); err != nil {
+				return fmt.Errorf("resync of %s: %w", t, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	return reports, nil
+}
+
+// namedTables are those of a pipeline's tables that a request names.
+func namedTables(all []source.Table, names []string) ([]source.Table, error) {
+	var tables []source.Table
+	for _, name := range names {
+		if !slices.Contains(all, source.Table(name)) {
+			return nil, &exitError{exitUsage, fmt.Errorf("--table %q: not a table of this pipeline; one of %v", name, all)}
+		}
+		tables = append(tables, source.Table(name))
+	}
+	return tables, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,15 +37,33 @@ func resyncCommand(o *options) *cobra.Command {
 				return err
 			}
 			if o.json {
-				return printJSON(os.Stdout, reports)
+				if err := printJSON(os.Stdout, reports); err != nil {
+					return err
+				}
+			} else {
+				printReports(reports)
 			}
-			printReports(reports)
-			return nil
+			return incomplete(reports)
 		},
 	}
 	c.Flags().StringVarP(&pipeline, "pipeline", "p", "", "pipeline; may be left out when there is one")
 	c.Flags().StringSliceVar(&tables, "table", nil, "tables (default: all)")
 	return c
+}
+
+// incomplete fails for tables that could not be read whole: what is absent there
+// was not deleted.
+func incomplete(reports []source.RunReport) error {
+	var names []string
+	for _, r := range reports {
+		if r.Incomplete {
+			names = append(names, string(r.Table))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("not everything could be read of %s: repaired as far as that goes, nothing was deleted (the log says why)", strings.Join(names, ", "))
 }
 
 // printReports shows drift reports.

@@ -38,7 +38,7 @@ const (
 	hintProfile  = "the authorising agent's profile does not allow this: change the profile or authorise as another agent"
 	hintLicense  = "the portal's edition does not have this feature"
 	hintAgent    = "the authorising user is a live-chat user only: authorise as a support agent"
-	hintLogin    = "authorise the connection again: `deskhouse auth login`"
+	hintLogin    = "authorise the connection again: put a new refresh token into the configuration (the README says how)"
 	hintServer   = "a wrong org_id or field name is answered like this too"
 	hintRedirect = "the host answers with a redirect: check data_center or desk_url"
 )

@@ -23,9 +23,9 @@ func TestEveryErrorReplyHasOneFault(t *testing.T) {
 		hint   string
 	}{
 		{400, body("BAD_REQUEST"), source.FaultInvalid, 1, ""},
-		{401, body("UNAUTHORIZED"), source.FaultUnauthorized, 1, "auth login"},
-		{401, body("INVALID_OAUTH"), source.FaultUnauthorized, 2, "auth login"},
-		{401, `{}`, source.FaultUnauthorized, 2, "auth login"},
+		{401, body("UNAUTHORIZED"), source.FaultUnauthorized, 1, "new refresh token"},
+		{401, body("INVALID_OAUTH"), source.FaultUnauthorized, 2, "new refresh token"},
+		{401, `{}`, source.FaultUnauthorized, 2, "new refresh token"},
 		{403, body("SCOPE_MISMATCH"), source.FaultForbidden, 1, "scope"},
 		{403, body("OAUTH_ORG_MISMATCH"), source.FaultUnauthorized, 1, "org_id"},
 		{403, body("FORBIDDEN"), source.FaultForbidden, 1, "profile"},

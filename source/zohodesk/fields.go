@@ -29,15 +29,21 @@ func FieldModules() []string {
 type fieldMemory struct {
 	mu       sync.Mutex
 	answered map[string]string
+	last     string // that answered for any module: a portal has one that works
 }
 
 func newFieldMemory() *fieldMemory { return &fieldMemory{answered: map[string]string{}} }
 
-// order returns the resources to ask, the one that answered last time first.
+// order returns the resources to ask, the one that answered for the module last
+// time first; for a module not asked for yet, the one that answered last.
 func (m *fieldMemory) order(module string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.answered[module] == OldFields {
+	known := m.answered[module]
+	if known == "" {
+		known = m.last
+	}
+	if known == OldFields {
 		return []string{OldFields, NewFields}
 	}
 	return []string{NewFields, OldFields}
@@ -46,7 +52,7 @@ func (m *fieldMemory) order(module string) []string {
 func (m *fieldMemory) note(module, resource string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.answered[module] = resource
+	m.answered[module], m.last = resource, resource
 }
 
 // FieldsEndpoint names the resource that answered last for a module, NewFields
@@ -60,25 +66,26 @@ func (c *Client) FieldsEndpoint(module string) string {
 
 // Fields returns all fields of a module in one page, as records of
 // OrganizationFields, and apart the metadata of its custom fields. It asks
-// /fields, and /organizationFields when that is refused (403, 404, 422), and
-// remembers per module which one answered.
+// /fields, and /organizationFields when that is refused (any 4xx but 429 and
+// 401, whatever its body) or keeps failing, and remembers per module which one
+// answered: what the retired one says is not documented.
 //
 // A module that neither knows is FaultInvalid or FaultNotFound, one that may
 // not be read FaultForbidden: the caller skips it and derives no absence.
 func (c *Client) Fields(ctx context.Context, p source.Priority, module string) (source.Page, []source.CustomField, error) {
-	var refusals []error
+	var failures []error
 	for _, resource := range c.fields.order(module) {
 		page, err := c.fieldsFrom(ctx, p, resource, module)
 		if err == nil {
 			c.fields.note(module, resource)
 			return page, customFields(page.Records), nil
 		}
-		if !refused(err) {
+		if ctx.Err() != nil || source.IsFault(err, source.FaultUnauthorized) {
 			return source.Page{}, nil, err
 		}
-		refusals = append(refusals, err)
+		failures = append(failures, err)
 	}
-	return source.Page{}, nil, weightier(refusals)
+	return source.Page{}, nil, weightier(failures)
 }
 
 func (c *Client) fieldsFrom(ctx context.Context, p source.Priority, resource, module string) (source.Page, error) {
@@ -96,21 +103,17 @@ func (c *Client) fieldsFrom(ctx context.Context, p source.Priority, resource, mo
 	return page, nil
 }
 
-// refused reports whether an answer speaks of the request, not of the moment.
-func refused(err error) bool {
-	return source.IsFault(err, source.FaultForbidden) || source.IsFault(err, source.FaultNotFound) ||
-		source.IsFault(err, source.FaultInvalid)
-}
-
-// weightier picks the refusal to report: a missing permission, which a person
-// can grant, before an unknown module; else the first.
-func weightier(refusals []error) error {
-	for _, err := range refusals {
-		if source.IsFault(err, source.FaultForbidden) {
-			return err
+// weightier picks the error to report: what may pass with time before what a
+// person can grant, and that before an unknown module; else the first.
+func weightier(failures []error) error {
+	for _, fault := range []source.Fault{source.FaultRetry, source.FaultBadReply, source.FaultForbidden} {
+		for _, err := range failures {
+			if source.IsFault(err, fault) {
+				return err
+			}
 		}
 	}
-	return refusals[0]
+	return failures[0]
 }
 
 // customFields picks the custom ones: isCustomField says so in both resources,

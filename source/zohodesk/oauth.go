@@ -96,10 +96,10 @@ func tokenOf(status int, body []byte, asked time.Time) (Token, *source.CallError
 // tokenErrors are the codes with a meaning (captures, RFC 6749): all but
 // general_error need a person.
 var tokenErrors = map[string]string{
-	"invalid_code":           "the refresh token was revoked, pushed out by newer ones, or belongs to another data centre; re-authorise: `deskhouse auth login`",
+	"invalid_code":           "the refresh token was revoked, pushed out by newer ones, or belongs to another data centre; re-authorise: put a new refresh token into the configuration (the README says how)",
 	"invalid_client":         "the client id is unknown here: check client_id, and data_center: a client of another data centre is unknown too",
 	"invalid_client_secret":  "check client_secret: it may differ per data centre",
-	"invalid_grant":          "the refresh token is not accepted; re-authorise: `deskhouse auth login`",
+	"invalid_grant":          "the refresh token is not accepted; re-authorise: put a new refresh token into the configuration (the README says how)",
 	"unauthorized_client":    "the client may not refresh tokens: check its type in the API console",
 	"invalid_request":        "check client_id, client_secret and refresh_token for stray characters",
 	"invalid_scope":          "re-authorise with the scopes that `deskhouse check` lists",
