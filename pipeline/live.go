@@ -35,8 +35,8 @@ func (p *Pipeline) live(ctx context.Context, t source.Table) error {
 const fieldsWait = 2 * time.Minute
 
 // awaitFields lets the custom fields come first, so that rows find their
-// columns. Metadata that cannot be read must not hold up the rows for ever:
-// then their values go to _extra until a resync.
+// columns. Metadata that cannot be read must not hold up the rows for ever: then
+// the values stay in _extra until their row changes.
 func (p *Pipeline) awaitFields(ctx context.Context, t source.Table) error {
 	fields := p.tables[source.OrganizationFields]
 	if t == source.OrganizationFields || fields == nil {

@@ -37,13 +37,15 @@ func (c *core) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.serveControl(ctx) })
+	var intake *webhook.Server
 	if listeners.intake != nil {
-		intake, err := c.intake()
-		if err != nil {
+		if intake, err = c.intake(); err != nil {
 			return errors.Join(err, listeners.close())
 		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.serveControl(ctx) })
+	if intake != nil {
 		g.Go(func() error { return c.serveIntake(ctx, intake, listeners.intake) })
 	}
 	if listeners.admin != nil {

@@ -74,7 +74,7 @@ func TestTimeoutHangsUntilTheCallerGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := p.RoundTripper().RoundTrip(k.request("GET", "tickets", "").WithContext(ctx)) //nolint:bodyclose // there is no reply
+		_, err := p.RoundTripper().RoundTrip(k.request("GET", "tickets", "").WithContext(ctx))
 		done <- err
 	}()
 	cancel()
@@ -82,7 +82,7 @@ func TestTimeoutHangsUntilTheCallerGivesUp(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	go func() {
-		_, err := p.RoundTripper().RoundTrip(k.request("GET", "tickets", "")) //nolint:bodyclose // there is no reply
+		_, err := p.RoundTripper().RoundTrip(k.request("GET", "tickets", ""))
 		done <- err
 	}()
 	p.Close()

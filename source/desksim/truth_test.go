@@ -297,7 +297,7 @@ func TestHiddenFieldIsDropped(t *testing.T) {
 // TestMillionTickets holds a portal of 1,000,000 tickets to 1 GB.
 func TestMillionTickets(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long")
+		t.Skip("builds a million tickets: left out with -short")
 	}
 	heap := func() uint64 {
 		var m runtime.MemStats
