@@ -154,6 +154,8 @@ func contentContradiction(held Head, o Observation) Contradiction {
 		return OlderModified
 	case !wins && m > held.Modified:
 		return LaterModified
+	case wins && o.Evidence == EvidenceSearch && o.AsOf > m:
+		return NoContradiction // dated by a resync that found too many to ask for
 	case m == held.Modified && (!wins || o.Evidence != EvidenceWebhook):
 		return OtherContent
 	}

@@ -278,6 +278,9 @@ func (c *Coverage) FromEvent(ev Event, rec *Record) Observation {
 	deleted := ev.Deleted || rec.Deleted
 	if ev.ZohoNow != 0 && o.AsOf > ev.ZohoNow+maxEventLead || o.AsOf == 0 || !ev.Trust {
 		o.AsOf, o.SeenAt, o.Record, o.Hint = 0, 0, nil, true
+		if deleted {
+			o.Life = LifeDeleted
+		}
 		return o
 	}
 	c.judge(&o)

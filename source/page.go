@@ -34,6 +34,8 @@ type Page struct {
 	// Count is search's count of all matching rows, -1 when the reply had none.
 	Count int64
 	At    Timing
+	// Resource names the one of several that answered: of field metadata.
+	Resource string
 }
 
 // ParsePage parses {"data":[…],"count":n}. A body that is cut or no JSON is an

@@ -76,6 +76,39 @@ func (r *Record) Text(name string) string {
 	return ""
 }
 
+// Filled are the content fields that hold a value: present, not null, not the
+// empty text and not an empty array. Custom fields count as one.
+func (r *Record) Filled() FieldSet {
+	var filled FieldSet
+	for _, i := range r.Resource.In(Content) {
+		if i == r.Resource.custom {
+			continue
+		}
+		switch r.Value(i) {
+		case "", "null", `""`, "[]":
+		default:
+			filled = filled.With(i)
+		}
+	}
+	for _, m := range r.Custom {
+		if m.Value != "null" && m.Value != `""` && m.Value != "[]" {
+			return filled.With(r.Resource.custom)
+		}
+	}
+	return filled
+}
+
+// Flag is a boolean field's value by its name, false when it is absent or null.
+func (r *Record) Flag(name string) bool {
+	for i := range r.Resource.Fields {
+		if r.Resource.Fields[i].Name == name {
+			on, _ := ParseBool(r.Value(i))
+			return on
+		}
+	}
+	return false
+}
+
 // Size is the number of bytes of JSON the record holds on to, for bounds.
 func (r *Record) Size() int {
 	n := len(r.vals) * 8

@@ -134,14 +134,6 @@ func customIndex(res *source.Resource) int {
 	return slices.IndexFunc(res.Fields, func(f source.Field) bool { return f.Kind == source.KindCustom })
 }
 
-// table is the name of the table the block goes to.
-func (b *block) table() string {
-	if b.reg == source.Content {
-		return mainName(b.layout.res.Table)
-	}
-	return sideName(b.layout.res.Table, b.reg)
-}
-
 // columns are the table's columns this block fills, in the order of send.
 func (b *block) columns() []column {
 	l := b.layout

@@ -17,14 +17,14 @@ import (
 // content brings its own stamp along. Should the held row be gone (a table
 // emptied by hand), the row is written without content and says so, and the
 // next observation fills it.
-func (w *Warehouse) carryOver(ctx context.Context, l *layout, rows []source.Row, epoch uint64) error {
+func (w *Warehouse) carryOver(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) error {
 	for part := range slices.Chunk(rows, maxBlockRows) {
 		held, err := stateTable(l.res.Table, part, epoch)
 		if err != nil {
 			return err
 		}
-		op := "carry content over in " + mainName(l.res.Table)
-		if err := w.execWith(ctx, op, carrySQL(w.cfg.Database, w.cfg.OrgID, l), held); err != nil {
+		op := "carry content over into " + name
+		if err := w.execWith(ctx, op, carrySQL(w.cfg.Database, w.cfg.OrgID, l, name), held); err != nil {
 			return err
 		}
 	}
@@ -34,13 +34,13 @@ func (w *Warehouse) carryOver(ctx context.Context, l *layout, rows []source.Row,
 // fromHeld are the state columns that travel with the content.
 var fromHeld = []string{"_content_as_of", "_content_rank", "_content_hash", "_content_modified"}
 
-func carrySQL(database string, org uint64, l *layout) string {
+func carrySQL(database string, org uint64, l *layout, into string) string {
 	t := l.res.Table
 	target := l.mainTable()
 	keys := keyNames(t)
-	var into, list, held []string
+	var cols, list, held []string
 	for _, c := range given(target.columns) {
-		into = append(into, c.name)
+		cols = append(cols, c.name)
 		switch {
 		case c.name == "org_id":
 			list = append(list, number(org))
@@ -51,9 +51,8 @@ func carrySQL(database string, org uint64, l *layout) string {
 			held = append(held, c.name)
 		}
 	}
-	name := qualified(database, target.name)
 	return fmt.Sprintf("INSERT INTO %s (%s)\nSELECT %s\nFROM _rows AS r\nLEFT JOIN (SELECT %s FROM %s FINAL WHERE org_id = %d AND (%s) IN (SELECT %s FROM _rows)) AS h\nUSING (%s)",
-		name, idents(into), strings.Join(list, ", "), idents(append(slices.Clone(keys), held...)), name, org, idents(keys), idents(keys), idents(keys))
+		qualified(database, into), idents(cols), strings.Join(list, ", "), idents(append(slices.Clone(keys), held...)), qualified(database, target.name), org, idents(keys), idents(keys), idents(keys))
 }
 
 // stateTable is the external table of new states that the statement joins.

@@ -63,6 +63,17 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 		name: c.name, typ: c.typ, former: former}, true
 }
 
+// customOf reads back all custom columns of a table, in its order.
+func customOf(t haveTable) []customColumn {
+	var custom []customColumn
+	for _, c := range t.columns {
+		if parsed, ok := parseCustom(c); ok {
+			custom = append(custom, parsed)
+		}
+	}
+	return custom
+}
+
 func cutQuoted(s string) (text, rest string, ok bool) {
 	quoted, err := strconv.QuotedPrefix(s)
 	if err != nil {

@@ -23,11 +23,11 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	if err != nil {
 		return nil, err
 	}
-	p := planCustom(l.custom, fields, have[mainName(t)].taken())
-	if len(p.add) == 0 && len(p.comment) == 0 {
+	p := planCustom(customOf(have[mainName(t)]), fields, have[mainName(t)].taken())
+	if slices.Equal(p.custom, l.custom) {
 		return nil, nil
 	}
-	if err := w.alterCustom(ctx, t, p); err != nil {
+	if err := w.alterBoth(ctx, t, p); err != nil {
 		return nil, err
 	}
 	next := *l
@@ -36,24 +36,37 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 		return nil, err
 	}
 	w.publish(&next)
-	for _, c := range p.add {
-		added = append(added, c.name)
+	for _, c := range p.custom {
+		if !slices.ContainsFunc(l.custom, func(had customColumn) bool { return had.name == c.name }) {
+			added = append(added, c.name)
+		}
 	}
 	w.cfg.Logger.Info().Str("table", string(t)).Strs("columns", added).Int("recommented", len(p.comment)).Msg("custom fields changed")
 	return added, nil
 }
 
+// alterBoth alters the shadow of a rebuild first: the plan is made from the main
+// table, so after an error in between the next call makes the same one.
+func (w *Warehouse) alterBoth(ctx context.Context, t source.Table, p customPlan) error {
+	if shadow := w.shadows.of(t); shadow != "" {
+		if err := w.alterCustom(ctx, t, shadow, p); err != nil && !w.shadowLost(t, shadow, err) {
+			return err
+		}
+	}
+	return w.alterCustom(ctx, t, mainName(t), p)
+}
+
 // alterCustom retires old columns before it adds their successors: read back
 // after a crash in between, a field then has no column in use, and the next
 // call adds it.
-func (w *Warehouse) alterCustom(ctx context.Context, t source.Table, p customPlan) error {
+func (w *Warehouse) alterCustom(ctx context.Context, t source.Table, name string, p customPlan) error {
 	for _, c := range p.comment {
-		if err := w.exec(ctx, "comment a custom field of "+string(t), commentColumn(w.cfg.Database, mainName(t), c.name, c.comment())); err != nil {
+		if err := w.exec(ctx, "comment a custom field of "+string(t), commentColumn(w.cfg.Database, name, c.name, c.comment())); err != nil {
 			return err
 		}
 	}
 	for _, c := range p.add {
-		if err := w.exec(ctx, "add a custom field to "+string(t), addColumn(w.cfg.Database, mainName(t), c.column())); err != nil {
+		if err := w.exec(ctx, "add a custom field to "+string(t), addColumn(w.cfg.Database, name, c.column())); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@
 //	changes_all, changes              history of applied changes, and its view
 //	sync_runs, sync_status, sync_state   drift reports, freshness, positions (each *_all plus a view where analysts read it)
 //	run_<id>         keys seen by a comparison that is under way
+//	rebuild_<table>_<id>   a table that is being made anew beside the old one
 //
 // How JSON values become columns (types.go has the switch):
 //

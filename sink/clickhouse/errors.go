@@ -37,6 +37,9 @@ var (
 	ErrSchema = errors.New("table differs from what deskhouse needs")
 	// ErrFenced: a later epoch has taken over; stop writing.
 	ErrFenced = errors.New("a newer epoch has taken over the tables")
+	// ErrMissing: a table, view or database that this process works with is
+	// gone, dropped by somebody else.
+	ErrMissing = errors.New("table or database is missing")
 	// ErrNoDatabase: the database does not exist and may not be created.
 	ErrNoDatabase = errors.New("database does not exist")
 )
@@ -65,6 +68,11 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent reports that time does not heal the error: a later epoch has taken
+// over (stop), or a table or the database is missing (it was dropped; prepare
+// and load again).
+func (e *Error) Permanent() bool { return errors.Is(e.Err, ErrFenced) || errors.Is(e.Err, ErrMissing) }
 
 // Retryable reports whether err is an *Error that may pass.
 func Retryable(err error) bool {
@@ -135,8 +143,10 @@ func fromServer(op string, x *driver.Exception) *Error {
 		e.Err = ErrAuth
 	case 497: // ACCESS_DENIED
 		e.Err = ErrDenied
+	case 60: // UNKNOWN_TABLE
+		e.Err = ErrMissing
 	case 81: // UNKNOWN_DATABASE
-		e.Err = ErrNoDatabase
+		e.Err = fmt.Errorf("%w: %w", ErrMissing, ErrNoDatabase)
 	}
 	return e
 }

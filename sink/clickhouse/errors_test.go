@@ -27,11 +27,12 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 	}{
 		{"too many parts", exception(252), nil, true, "code 252 (TOO_MANY_PARTS)"},
 		{"memory limit", exception(241), nil, true, "code 241"},
-		{"no such table", exception(60), nil, false, "code 60 (UNKNOWN_TABLE)"},
+		{"no such table", exception(60), ErrMissing, false, "code 60 (UNKNOWN_TABLE)"},
 		{"fence", exception(469), ErrFenced, false, ""},
 		{"wrong password", exception(516), ErrAuth, false, ""},
 		{"no grant", exception(497), ErrDenied, false, ""},
 		{"no database", exception(81), ErrNoDatabase, false, ""},
+		{"nor its tables", exception(81), ErrMissing, false, ""},
 		{"exception over HTTP", &driver.HTTPError{StatusCode: 500, Err: exception(252)}, nil, true, "code 252"},
 		{"a proxy's 502", &driver.HTTPError{StatusCode: http.StatusBadGateway, Err: errors.New("secret")}, nil, true, "HTTP status 502"},
 		{"a proxy's 404", &driver.HTTPError{StatusCode: http.StatusNotFound, Err: errors.New("secret")}, nil, false, "HTTP status 404"},
@@ -47,6 +48,9 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 			var e *Error
 			if !errors.As(err, &e) || e.Retry != c.retry || Retryable(err) != c.retry || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("got %#v", err)
+			}
+			if want := c.want == ErrFenced || c.want == ErrMissing || c.want == ErrNoDatabase; e.Permanent() != want {
+				t.Errorf("permanent: %v", e.Permanent())
 			}
 			if s := err.Error(); strings.Contains(s, "secret") || !strings.Contains(s, c.text) || !strings.HasPrefix(s, "do it: ") {
 				t.Errorf("text %q", s)

@@ -13,10 +13,15 @@ import (
 // good, and kills what an earlier epoch left running: the server itself then
 // keeps a leader out that does not know it was replaced. ErrFenced when a
 // later epoch is already set. Idempotent; call it on taking over, before
-// reading heads.
+// reading heads. Shadows of an earlier leader's rebuild are dropped first, so
+// that it cannot put a table without the fence into place; shadows of this
+// Warehouse's own are fenced too.
 func (w *Warehouse) Fence(ctx context.Context, epoch uint64) error {
 	w.schemaMu.Lock()
 	defer w.schemaMu.Unlock()
+	if err := w.dropShadows(ctx); err != nil {
+		return err
+	}
 	for _, name := range w.fenced() {
 		set, err := w.fenceOf(ctx, name)
 		if err != nil {
@@ -48,7 +53,7 @@ func (w *Warehouse) fenced() []string {
 			}
 		}
 	}
-	return names
+	return append(names, w.shadows.all()...)
 }
 
 // fenceSQL replaces the constraint in one statement, so that there is no
@@ -66,12 +71,42 @@ func (w *Warehouse) fenceOf(ctx context.Context, name string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	found := fencePattern.FindStringSubmatch(sql)
+	return fenceIn(sql), nil
+}
+
+// fenceIn is the epoch in a table's definition, 0 without a fence.
+func fenceIn(definition string) uint64 {
+	found := fencePattern.FindStringSubmatch(definition)
 	if found == nil {
-		return 0, nil
+		return 0
 	}
 	epoch, _ := strconv.ParseUint(found[1], 10, 64)
-	return epoch, nil
+	return epoch
+}
+
+// checkFence is ErrFenced when a table's fence keeps this process out.
+func (w *Warehouse) checkFence(ctx context.Context, name string) error {
+	set, err := w.fenceOf(ctx, name)
+	if own := w.fence.Load(); err == nil && set > own {
+		return &Error{Op: "check the fence of " + name, Err: fmt.Errorf("%w: %d is set, this is %d", ErrFenced, set, own)}
+	}
+	return err
+}
+
+// FenceHeld returns the highest epoch that any of deskhouse's tables in the
+// database is fenced to, 0 without one. It needs no Prepare; a database that
+// does not exist has none. A leader whose lease counts below it (its state was
+// restored from a backup) must go above it before it can write.
+func (w *Warehouse) FenceHeld(ctx context.Context) (uint64, error) {
+	var held uint64
+	err := w.scan(ctx, "read the fences", "SELECT create_table_query FROM system.tables WHERE database = {db:String} AND startsWith(comment, {mark:String})",
+		args{"db": w.cfg.Database, "mark": mark}, func(row scanner) error {
+			var definition string
+			err := row.Scan(&definition)
+			held = max(held, fenceIn(definition))
+			return err
+		})
+	return held, err
 }
 
 // killOlder ends statements of earlier epochs and waits for them. Without the

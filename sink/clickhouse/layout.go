@@ -16,7 +16,13 @@ type layout struct {
 
 func mainName(t source.Table) string                      { return string(t) + "_all" }
 func sideName(t source.Table, reg source.Register) string { return string(t) + "_" + reg.String() }
-func fullName(t source.Table) string                      { return string(t) + "_full" }
+func tableOf(t source.Table, reg source.Register) string {
+	if reg == source.Content {
+		return mainName(t)
+	}
+	return sideName(t, reg)
+}
+func fullName(t source.Table) string { return string(t) + "_full" }
 
 // byName reports whether rows are keyed by module and API name.
 func byName(t source.Table) bool { return t == source.OrganizationFields }

@@ -50,9 +50,10 @@ func runsTable() table {
 	return table{name: runsName, order: []string{"run", "table"}, comment: "drift reports, one row for each comparison and table", columns: []column{
 		{name: "run", typ: typePlain, comment: "Comparison"},
 		{name: "table", typ: typeLabel, comment: "Table of this database"},
-		{name: "trigger", typ: typeLabel, comment: "What started it: cron, command, restore, …"},
+		{name: "trigger", typ: typeLabel, comment: "What started it: command, cron, restore, demo, poll"},
 		{name: "started_at", typ: typeTime, comment: "Start (UTC)"},
 		{name: "finished_at", typ: typeTime, comment: "End (UTC); NULL while it runs"},
+		{name: "read", typ: typeID, comment: "Records that Zoho showed"},
 		{name: "unchanged", typ: typeID, comment: "Rows that were right"},
 		{name: "repaired", typ: typeID, comment: "Rows whose content was corrected or added"},
 		{name: "deleted", typ: typeID, comment: "Rows found deleted at Zoho"},
@@ -60,6 +61,7 @@ func runsTable() table {
 		{name: "missed_by_search", typ: typeID, comment: "Rows that exist but that reading everything did not return"},
 		{name: "not_visible", typ: typeID, comment: "Rows kept because the agent may not see them any more"},
 		{name: "incomplete", typ: typeFlag, comment: "1 when not everything could be read, so nothing was deleted"},
+		{name: "error", typ: typePlain, comment: "Why it ended early; empty when it did not"},
 		{name: "saved_at", typ: typeInstant, def: "now64(3, 'UTC')", comment: "When this was written (UTC)"},
 		versionNow,
 	}}

@@ -80,8 +80,8 @@ func (w *Warehouse) SaveRun(ctx context.Context, r source.RunReport) error {
 	one := func(n uint64) []uint64 { return []uint64{n} }
 	return w.insert(ctx, runsName, given(runsTable().columns), "", func(b chdriver.Batch) error {
 		return appendAll(b, []string{r.Run}, []string{string(r.Table)}, []string{r.Trigger}, started.cells, finished.cells,
-			one(r.Unchanged), one(r.Repaired), one(r.Deleted), one(r.Resurrected), one(r.MissedBySearch), one(r.NotVisible),
-			[]uint8{bit(r.Incomplete)})
+			one(r.Read), one(r.Unchanged), one(r.Repaired), one(r.Deleted), one(r.Resurrected), one(r.MissedBySearch), one(r.NotVisible),
+			[]uint8{bit(r.Incomplete)}, []string{r.Err})
 	})
 }
 

@@ -51,7 +51,7 @@ func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 	if len(statements) > 0 {
 		w.cfg.Logger.Info().Int("statements", len(statements)).Msg("warehouse tables changed")
 	}
-	return errors.Join(w.adopt(ctx, layouts), w.endRuns(ctx))
+	return errors.Join(w.adopt(ctx, layouts), w.endRuns(ctx), w.endRebuilds(ctx))
 }
 
 // adopt makes dictionaries and views and publishes the layouts.
@@ -173,12 +173,7 @@ func wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []tabl
 	var layouts []*layout
 	want := logbookTables()
 	for _, t := range tables {
-		l := &layout{res: source.Lookup(t)}
-		for _, c := range have[mainName(t)].columns {
-			if custom, ok := parseCustom(c); ok {
-				l.custom = append(l.custom, custom)
-			}
-		}
+		l := &layout{res: source.Lookup(t), custom: customOf(have[mainName(t)])}
 		layouts = append(layouts, l)
 		want = append(want, l.tables()...)
 	}

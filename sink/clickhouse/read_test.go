@@ -256,9 +256,9 @@ func TestStatusAndReports(t *testing.T) {
 	wantRow(t, w, "2", "SELECT count() FROM sync_status")
 	r := source.RunReport{Run: "r1", Table: source.Tickets, Trigger: "cron", Started: time.UnixMilli(1000)}
 	must(t, w.SaveRun(ctx, r))
-	r.Finished, r.Unchanged, r.Repaired, r.Deleted, r.Resurrected, r.MissedBySearch, r.NotVisible, r.Incomplete = time.UnixMilli(2000), 1, 2, 3, 4, 5, 6, true
+	r.Finished, r.Unchanged, r.Repaired, r.Deleted, r.Resurrected, r.MissedBySearch, r.NotVisible, r.Incomplete, r.Read, r.Err = time.UnixMilli(2000), 1, 2, 3, 4, 5, 6, true, 9, "guard"
 	must(t, w.SaveRun(ctx, r))
-	wantRow(t, w, "cron\t1970-01-01 00:00:01\t1970-01-01 00:00:02\t1\t2\t3\t4\t5\t6\t1", "SELECT trigger, started_at, finished_at, unchanged, repaired, deleted, resurrected, missed_by_search, not_visible, incomplete FROM sync_runs")
+	wantRow(t, w, "cron\t1970-01-01 00:00:01\t1970-01-01 00:00:02\t9\t1\t2\t3\t4\t5\t6\t1\tguard", "SELECT trigger, started_at, finished_at, read, unchanged, repaired, deleted, resurrected, missed_by_search, not_visible, incomplete, error FROM sync_runs")
 }
 
 func TestHistoryKeepsWhatItsModeSays(t *testing.T) {

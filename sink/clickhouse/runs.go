@@ -26,7 +26,9 @@ func seenTable(name string) table {
 		comment: "keys seen by a comparison that is under way; dropped when it ends"}
 }
 
-func runTable(run string) string { return "run_" + run }
+const runPrefix = "run_"
+
+func runTable(run string) string { return runPrefix + run }
 
 // BeginRun opens the record of keys that one complete reading sees, in a table
 // of its own, so that ten million of them need no memory here. Beginning a run
@@ -79,20 +81,9 @@ func (w *Warehouse) EndRun(ctx context.Context, run string) error {
 // endRuns forgets the runs that a process left behind: an interrupted reading
 // is never continued by another process.
 func (w *Warehouse) endRuns(ctx context.Context) error {
-	var runs []string
-	err := w.scan(ctx, "list runs", "SELECT name, comment FROM system.tables WHERE database = {db:String} AND startsWith(name, 'run_') ORDER BY name",
-		w.dbArg(), func(row scanner) error {
-			var name, comment string
-			if err := row.Scan(&name, &comment); err != nil {
-				return err
-			}
-			if _, ours := formatOf(comment); ours {
-				runs = append(runs, name[len("run_"):])
-			}
-			return nil
-		})
-	for _, run := range runs {
-		err = errors.Join(err, w.EndRun(ctx, run))
+	names, err := w.ours(ctx, runPrefix)
+	for _, name := range names {
+		err = errors.Join(err, w.EndRun(ctx, name[len(runPrefix):]))
 	}
 	return err
 }

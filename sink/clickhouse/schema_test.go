@@ -56,12 +56,17 @@ func TestStatements(t *testing.T) {
 	golden(t, "statements.sql", strings.Join([]string{
 		createDictionary("desk", source.Departments, credentials{}),
 		createDictionary("o'desk`", source.Products, credentials{"wri'ter", `pa\ss'word`}),
-		carrySQL("desk", 7000, tickets),
-		carrySQL("desk", 7000, fields),
+		carrySQL("desk", 7000, tickets, "tickets_all"),
+		carrySQL("desk", 7000, fields, "rebuild_organization_fields_r1"),
 		lookupSQL("desk", 7000, source.Tickets, "tickets_all", headExprs),
 		lookupSQL("desk", 7000, source.OrganizationFields, "organization_fields_detail", []string{"_as_of", "_rank", "_hash"}),
 		keysSQL("desk", 7000, source.OrganizationFields, "_is_deleted = 0"),
 		absentSQL("desk", 7000, source.Tickets, "run_1"),
+		unhydratedSQL("desk", 7000, source.Tickets),
+		unhydratedSQL("desk", 7000, source.OrganizationFields),
+		strings.Join((&layout{res: source.Lookup(source.Contracts), custom: someCustom}).filledExprs(), ",\n"),
+		shadowSQL("desk", source.Tickets, "rebuild_tickets_r1"),
+		copySQL("desk", source.OrganizationFields, "rebuild_organization_fields_r1", []string{"api_name", "_epoch"}, 9, missingSQL("desk", source.OrganizationFields, "rebuild_organization_fields_r1")),
 		fenceSQL("desk", "tickets_all", 9),
 		addColumn("desk", "tickets_all", someCustom[0].column()),
 		commentColumn("desk", "tickets_all", "cf_region", "it's"),
@@ -139,6 +144,32 @@ func TestPrepareAddsMissingColumns(t *testing.T) {
 	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, fullTicket), 1)}, 1))
 	wantRow(t, w, "Open", "SELECT status FROM tickets WHERE subject LIKE 'Käse%%'")
 	wantRow(t, w, "Zoho Desk tickets.status", "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets_all' AND name = 'status'", w.Database())
+}
+
+// A database of a deskhouse in which isArchived was a listed column, and reports
+// had no error.
+func TestPrepareUpgradesAnOlderDatabase(t *testing.T) {
+	w := prepared(t)
+	for _, sql := range []string{
+		"ALTER TABLE tickets_all DROP COLUMN is_archived",
+		"ALTER TABLE tickets_listed ADD COLUMN is_archived Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived'",
+		"INSERT INTO tickets_all (org_id, id, subject, _version, _content_as_of) VALUES (7000, 1, 'from before', 1, 1)",
+		"INSERT INTO tickets_listed (org_id, id, is_archived, _version, _as_of) VALUES (7000, 1, true, 1, 1)",
+		"ALTER TABLE sync_runs_all DROP COLUMN error, DROP COLUMN read",
+		"INSERT INTO sync_runs_all (run, table, repaired) VALUES ('old', 'tickets', 3)",
+	} {
+		must(t, w.into.Exec(ctx, sql))
+	}
+	must(t, w.Check(ctx, allTables))
+	must(t, w.Prepare(ctx, allTables))
+	must(t, w.Prepare(ctx, allTables))
+	wantRow(t, w, "from before\t∅\t1970-01-01 00:00:00.001", "SELECT subject, is_archived, listed_as_of FROM tickets_full")
+	rec := record(t, source.Tickets, `{"id":"1","isArchived":true}`)
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, 5)}, 1))
+	must(t, w.WriteSide(ctx, source.Tickets, source.Listed, []source.SideRow{{Key: rec.Key, Stamp: source.Stamp{AsOf: 5}, Record: rec}}, 1))
+	wantRow(t, w, "true", "SELECT is_archived FROM tickets_full")
+	must(t, w.SaveRun(ctx, source.RunReport{Run: "new", Table: source.Tickets, Read: 7, Err: "guard"}))
+	wantRow(t, w, "7 3 guard", "SELECT arrayStringConcat([toString(sum(read)), toString(sum(repaired)), max(error)], ' ') FROM sync_runs")
 }
 
 func TestPrepareRefusesAnotherType(t *testing.T) {

@@ -15,7 +15,7 @@ func (w *Warehouse) WriteSide(ctx context.Context, t source.Table, reg source.Re
 		return err
 	}
 	w.noteEpoch(epoch)
-	s := w.stream(l, reg)
+	s := w.stream(l, reg, sideName(t, reg))
 	for i := range rows {
 		s.filling.addSide(&rows[i], epoch)
 		if err = s.next(ctx); err != nil {

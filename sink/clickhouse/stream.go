@@ -15,12 +15,13 @@ type stream struct {
 	w       *Warehouse
 	layout  *layout
 	reg     source.Register
+	name    string // of the table
 	filling *block
 	sent    chan error // of the block on its way, nil without
 }
 
-func (w *Warehouse) stream(l *layout, reg source.Register) *stream {
-	return &stream{w: w, layout: l, reg: reg, filling: w.blocks.take(l, reg, w.cfg.OrgID)}
+func (w *Warehouse) stream(l *layout, reg source.Register, name string) *stream {
+	return &stream{w: w, layout: l, reg: reg, name: name, filling: w.blocks.take(l, reg, w.cfg.OrgID)}
 }
 
 // next is called after a row was added; it sends a full block.
@@ -33,7 +34,7 @@ func (s *stream) next(ctx context.Context) error {
 	}
 	b, sent := s.filling, make(chan error, 1)
 	go func() {
-		err := s.w.sendBlock(ctx, b)
+		err := s.w.sendBlock(ctx, s.name, b)
 		s.w.blocks.give(b)
 		sent <- err
 	}()
@@ -54,19 +55,20 @@ func (s *stream) wait() error {
 func (s *stream) close(ctx context.Context, err error) error {
 	err = errors.Join(err, s.wait())
 	if err == nil {
-		err = s.w.sendBlock(ctx, s.filling)
+		err = s.w.sendBlock(ctx, s.name, s.filling)
 	}
 	s.w.blocks.give(s.filling)
 	return err
 }
 
-// sendBlock inserts one block and counts what it could not place.
-func (w *Warehouse) sendBlock(ctx context.Context, b *block) error {
+// sendBlock inserts one block and counts what it could not place; a shadow's
+// rows have been counted with the main table's.
+func (w *Warehouse) sendBlock(ctx context.Context, name string, b *block) error {
 	if b.rows() == 0 {
 		return nil
 	}
-	err := w.insert(ctx, b.table(), b.columns(), b.token(), func(batch chdriver.Batch) error { return b.send(batch) })
-	if err == nil {
+	err := w.insert(ctx, name, b.columns(), b.token(), func(batch chdriver.Batch) error { return b.send(batch) })
+	if err == nil && name == tableOf(b.layout.res.Table, b.reg) {
 		w.unplaced.add(b.layout.res.Table, b.extra.count)
 	}
 	return err

@@ -29,6 +29,7 @@ type Warehouse struct {
 	layoutMu sync.RWMutex // guards layouts
 	layouts  map[source.Table]*layout
 
+	shadows  shadows // rebuilds under way
 	blocks   blockPool
 	unplaced unplaced
 	queries  atomic.Uint64 // numbers query ids

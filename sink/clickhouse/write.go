@@ -12,7 +12,7 @@ import (
 // the content held there, exactly as stored; one without either has no content
 // yet. nil means that the server acknowledged every row. After an error any
 // part of the rows may have been written; writing the same rows again leaves
-// the same visible rows. A Retryable error invites that; ErrFenced means that
+// the same visible rows. During a rebuild they go to the shadow too. A Retryable error invites that; ErrFenced means that
 // a later epoch took over; anything else is permanent. Not safe for concurrent
 // use on one table.
 func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row, epoch uint64) error {
@@ -21,21 +21,30 @@ func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row
 		return err
 	}
 	w.noteEpoch(epoch)
-	carried, err := w.writeBlocks(ctx, l, rows, epoch)
-	if err != nil {
+	if err := w.writeInto(ctx, l, mainName(t), rows, epoch); err != nil {
 		return err
 	}
-	if err := w.carryOver(ctx, l, carried, epoch); err != nil {
+	if err := w.writeAlso(ctx, l, rows, epoch); err != nil {
 		return err
 	}
 	w.namesChanged(ctx, t, len(rows))
 	return nil
 }
 
+// writeInto writes rows into the main table or its shadow. Content that is
+// carried over comes from the main table in both cases.
+func (w *Warehouse) writeInto(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) error {
+	carried, err := w.writeBlocks(ctx, l, name, rows, epoch)
+	if err != nil {
+		return err
+	}
+	return w.carryOver(ctx, l, name, carried, epoch)
+}
+
 // writeBlocks writes the rows that bring their content, or have none, and
 // returns the others.
-func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, rows []source.Row, epoch uint64) (carried []source.Row, err error) {
-	s := w.stream(l, source.Content)
+func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) (carried []source.Row, err error) {
+	s := w.stream(l, source.Content, name)
 	for i := range rows {
 		if rows[i].Record == nil && rows[i].Content.AsOf > 0 {
 			carried = append(carried, rows[i])

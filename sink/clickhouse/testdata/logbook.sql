@@ -20,9 +20,10 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_runs_all`
 (
     `run` String COMMENT 'Comparison',
     `table` LowCardinality(String) COMMENT 'Table of this database',
-    `trigger` LowCardinality(String) COMMENT 'What started it: cron, command, restore, …',
+    `trigger` LowCardinality(String) COMMENT 'What started it: command, cron, restore, demo, poll',
     `started_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Start (UTC)',
     `finished_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'End (UTC); NULL while it runs',
+    `read` UInt64 COMMENT 'Records that Zoho showed',
     `unchanged` UInt64 COMMENT 'Rows that were right',
     `repaired` UInt64 COMMENT 'Rows whose content was corrected or added',
     `deleted` UInt64 COMMENT 'Rows found deleted at Zoho',
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_runs_all`
     `missed_by_search` UInt64 COMMENT 'Rows that exist but that reading everything did not return',
     `not_visible` UInt64 COMMENT 'Rows kept because the agent may not see them any more',
     `incomplete` UInt8 COMMENT '1 when not everything could be read, so nothing was deleted',
+    `error` String COMMENT 'Why it ended early; empty when it did not',
     `saved_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When this was written (UTC)',
     `_version` UInt64 DEFAULT toUInt64(toUnixTimestamp64Micro(now64(6))) COMMENT 'Version of the row; the largest is the current one'
 )
@@ -114,9 +116,10 @@ CREATE OR REPLACE VIEW `desk`.`sync_runs`
 (
     `run` String COMMENT 'Comparison',
     `table` LowCardinality(String) COMMENT 'Table of this database',
-    `trigger` LowCardinality(String) COMMENT 'What started it: cron, command, restore, …',
+    `trigger` LowCardinality(String) COMMENT 'What started it: command, cron, restore, demo, poll',
     `started_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Start (UTC)',
     `finished_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'End (UTC); NULL while it runs',
+    `read` UInt64 COMMENT 'Records that Zoho showed',
     `unchanged` UInt64 COMMENT 'Rows that were right',
     `repaired` UInt64 COMMENT 'Rows whose content was corrected or added',
     `deleted` UInt64 COMMENT 'Rows found deleted at Zoho',
@@ -124,6 +127,7 @@ CREATE OR REPLACE VIEW `desk`.`sync_runs`
     `missed_by_search` UInt64 COMMENT 'Rows that exist but that reading everything did not return',
     `not_visible` UInt64 COMMENT 'Rows kept because the agent may not see them any more',
     `incomplete` UInt8 COMMENT '1 when not everything could be read, so nothing was deleted',
+    `error` String COMMENT 'Why it ended early; empty when it did not',
     `saved_at` DateTime64(3, 'UTC') COMMENT 'When this was written (UTC)'
 )
 AS SELECT
@@ -132,6 +136,7 @@ AS SELECT
     `trigger`,
     `started_at`,
     `finished_at`,
+    `read`,
     `unchanged`,
     `repaired`,
     `deleted`,
@@ -139,6 +144,7 @@ AS SELECT
     `missed_by_search`,
     `not_visible`,
     `incomplete`,
+    `error`,
     `saved_at`
 FROM `desk`.`sync_runs_all` FINAL
 COMMENT 'deskhouse 1: drift reports, one row for each comparison and table';

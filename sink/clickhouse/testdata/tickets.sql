@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
     `thread_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.threadCount',
     `comment_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.commentCount',
     `is_spam` Nullable(Bool) COMMENT 'Zoho Desk tickets.isSpam',
+    `is_archived` Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived',
     `is_over_due` Nullable(Bool) COMMENT 'Zoho Desk tickets.isOverDue',
     `is_escalated` Nullable(Bool) COMMENT 'Zoho Desk tickets.isEscalated',
     `description` Nullable(String) COMMENT 'Zoho Desk tickets.description' CODEC(ZSTD(1)),
@@ -75,7 +76,6 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_listed`
     `last_thread_is_draft` Nullable(Bool) COMMENT 'Zoho Desk tickets.lastThread.isDraft',
     `last_thread_is_forward` Nullable(Bool) COMMENT 'Zoho Desk tickets.lastThread.isForward',
     `child_ticket_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.childTicketCount',
-    `is_archived` Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived',
     `contact_id` Nullable(UInt64) COMMENT 'Zoho Desk tickets.contact.id',
     `contact_first_name` Nullable(String) COMMENT 'Zoho Desk tickets.contact.firstName',
     `contact_last_name` Nullable(String) COMMENT 'Zoho Desk tickets.contact.lastName',
@@ -204,6 +204,7 @@ CREATE OR REPLACE VIEW `desk`.`tickets`
     `thread_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.threadCount',
     `comment_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.commentCount',
     `is_spam` Nullable(Bool) COMMENT 'Zoho Desk tickets.isSpam',
+    `is_archived` Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived',
     `is_over_due` Nullable(Bool) COMMENT 'Zoho Desk tickets.isOverDue',
     `is_escalated` Nullable(Bool) COMMENT 'Zoho Desk tickets.isEscalated',
     `description` Nullable(String) COMMENT 'Zoho Desk tickets.description',
@@ -254,6 +255,7 @@ AS SELECT
     `thread_count`,
     `comment_count`,
     `is_spam`,
+    `is_archived`,
     `is_over_due`,
     `is_escalated`,
     `description`,
@@ -308,6 +310,7 @@ CREATE OR REPLACE VIEW `desk`.`tickets_full`
     `thread_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.threadCount',
     `comment_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.commentCount',
     `is_spam` Nullable(Bool) COMMENT 'Zoho Desk tickets.isSpam',
+    `is_archived` Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived',
     `is_over_due` Nullable(Bool) COMMENT 'Zoho Desk tickets.isOverDue',
     `is_escalated` Nullable(Bool) COMMENT 'Zoho Desk tickets.isEscalated',
     `description` Nullable(String) COMMENT 'Zoho Desk tickets.description',
@@ -328,7 +331,6 @@ CREATE OR REPLACE VIEW `desk`.`tickets_full`
     `last_thread_is_draft` Nullable(Bool) COMMENT 'Zoho Desk tickets.lastThread.isDraft',
     `last_thread_is_forward` Nullable(Bool) COMMENT 'Zoho Desk tickets.lastThread.isForward',
     `child_ticket_count` Nullable(Int64) COMMENT 'Zoho Desk tickets.childTicketCount',
-    `is_archived` Nullable(Bool) COMMENT 'Zoho Desk tickets.isArchived',
     `listed_contact_id` Nullable(UInt64) COMMENT 'Zoho Desk tickets.contact.id',
     `contact_first_name` Nullable(String) COMMENT 'Zoho Desk tickets.contact.firstName',
     `contact_last_name` Nullable(String) COMMENT 'Zoho Desk tickets.contact.lastName',
@@ -430,6 +432,7 @@ AS SELECT
     m.`thread_count` AS `thread_count`,
     m.`comment_count` AS `comment_count`,
     m.`is_spam` AS `is_spam`,
+    m.`is_archived` AS `is_archived`,
     m.`is_over_due` AS `is_over_due`,
     m.`is_escalated` AS `is_escalated`,
     m.`description` AS `description`,
@@ -450,7 +453,6 @@ AS SELECT
     l.`last_thread_is_draft` AS `last_thread_is_draft`,
     l.`last_thread_is_forward` AS `last_thread_is_forward`,
     l.`child_ticket_count` AS `child_ticket_count`,
-    l.`is_archived` AS `is_archived`,
     l.`contact_id` AS `listed_contact_id`,
     l.`contact_first_name` AS `contact_first_name`,
     l.`contact_last_name` AS `contact_last_name`,
@@ -516,6 +518,6 @@ AS SELECT
     d.`first_thread` AS `first_thread`,
     d.detail_extra AS `detail_extra`
 FROM `desk`.`tickets` AS m
-LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS listed_as_of, `relationship_type`, `last_thread_channel`, `last_thread_direction`, `last_thread_is_draft`, `last_thread_is_forward`, `child_ticket_count`, `is_archived`, `contact_id`, `contact_first_name`, `contact_last_name`, `contact_email`, `contact_phone`, `contact_mobile`, `contact_type`, `contact_is_spam`, `contact_account_id`, `contact_account_account_name`, `contact_account_website`, `product_id`, `product_product_name`, `assignee_id`, `assignee_first_name`, `assignee_last_name`, `assignee_email`, `assignee_email_id`, `assignee_zuid`, `assignee_photo_url`, `department_id`, `department_name`, `team_id`, `team_name`, `team_logo_url`, `is_read`, `sub_status`, `status_text`, _extra AS listed_extra FROM `desk`.`tickets_listed` FINAL) AS l USING (`id`)
+LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS listed_as_of, `relationship_type`, `last_thread_channel`, `last_thread_direction`, `last_thread_is_draft`, `last_thread_is_forward`, `child_ticket_count`, `contact_id`, `contact_first_name`, `contact_last_name`, `contact_email`, `contact_phone`, `contact_mobile`, `contact_type`, `contact_is_spam`, `contact_account_id`, `contact_account_account_name`, `contact_account_website`, `product_id`, `product_product_name`, `assignee_id`, `assignee_first_name`, `assignee_last_name`, `assignee_email`, `assignee_email_id`, `assignee_zuid`, `assignee_photo_url`, `department_id`, `department_name`, `team_id`, `team_name`, `team_logo_url`, `is_read`, `sub_status`, `status_text`, _extra AS listed_extra FROM `desk`.`tickets_listed` FINAL) AS l USING (`id`)
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `channel_code`, `sentiment`, `source_app_name`, `source_ext_id`, `source_type`, `source_permalink`, `source_app_photo_url`, `source_uuid`, `approval_count`, `time_entry_count`, `task_count`, `attachment_count`, `tag_count`, `follower_count`, `is_response_overdue`, `is_deleted`, `is_trashed`, `is_following`, `layout_details_id`, `layout_details_layout_name`, `channel_related_info_topic_id`, `channel_related_info_forum_status`, `channel_related_info_source_link`, `channel_related_info_topic_type`, `channel_related_info_is_topic_deleted`, `source_ticket_id`, `source_ticket_subject`, `contract_id`, `locked_time`, `last_activity_time`, `skills_info`, `desc_attachments`, `first_thread`, _extra AS detail_extra FROM `desk`.`tickets_detail` FINAL) AS d USING (`id`)
 COMMENT 'deskhouse 1: Zoho Desk tickets joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';

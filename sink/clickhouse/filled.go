@@ -1,0 +1,147 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"deskhouse/source"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Filled returns, for each key that has content, the content fields that hold a
+// value: not null, not the empty text, not an empty array; custom fields count
+// as one. A value that did not fit its column counts too, as _extra holds it.
+// It agrees with source.Record.Filled of the record that was written. Keys
+// without a row or without content are absent from the map.
+func (w *Warehouse) Filled(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]source.FieldSet, error) {
+	l, err := w.layout(t)
+	if err != nil {
+		return nil, err
+	}
+	filled := make(map[source.Key]source.FieldSet, len(keys))
+	known := l.keySet()
+	err = w.lookup(ctx, "look for filled columns of "+mainName(t), t, mainName(t), l.filledExprs(), keys, func(row scanner) error {
+		var k keyScan
+		var asOf int64
+		var extra string
+		var set source.FieldSet
+		if err := row.Scan(append(k.dest(t), &asOf, &extra, &set[0], &set[1])...); err != nil {
+			return err
+		}
+		if asOf > 0 {
+			filled[k.key(t)] = set.Union(known).Union(l.filledExtra(extra))
+		}
+		return nil
+	})
+	return filled, err
+}
+
+// keySet is the field that stands in the key: it always holds a value.
+func (l *layout) keySet() source.FieldSet {
+	var set source.FieldSet
+	for _, i := range l.res.In(source.Content) {
+		if isKey(l.res.Table, l.res.Fields[i]) {
+			set = set.With(i)
+		}
+	}
+	return set
+}
+
+// filledExprs are as_of, _extra and the two words of the field set, worked out
+// in the server so that no long text travels.
+func (l *layout) filledExprs() []string {
+	var words [2][]string
+	add := func(i int, condition string) {
+		words[i>>6] = append(words[i>>6], fmt.Sprintf("bitShiftLeft(toUInt64(%s), %d)", condition, i&63))
+	}
+	for _, i := range l.fields(source.Content) {
+		add(i, holdsValue(l.res.Fields[i].Column, l.res.Fields[i].Kind))
+	}
+	if i := customIndex(l.res); i >= 0 && len(l.custom) > 0 {
+		add(i, l.holdsCustom())
+	}
+	exprs := []string{"_content_as_of", "_extra"}
+	for _, bits := range words {
+		exprs = append(exprs, strings.Join(append([]string{"toUInt64(0)"}, bits...), " + "))
+	}
+	return exprs
+}
+
+// holdsValue is 1 for a column that holds a value; KindJSON columns hold the
+// JSON text, so an empty text is its two quotes there.
+func holdsValue(col string, k source.Kind) string {
+	switch typ, _ := columnType(k); {
+	case k == source.KindJSON:
+		return fmt.Sprintf(`ifNull(%s NOT IN ('""', '[]'), 0)`, ident(col))
+	case typ == typeString, typ == typeEnum:
+		return fmt.Sprintf("ifNull(%s != '', 0)", ident(col))
+	case typ == typeIDs, typ == typeStrings:
+		return fmt.Sprintf("notEmpty(%s)", ident(col))
+	}
+	return fmt.Sprintf("isNotNull(%s)", ident(col))
+}
+
+// holdsCustom is 1 when any custom field does, in a column in use or in a
+// former one: a row from before a change of type still has its value there.
+func (l *layout) holdsCustom() string {
+	var any []string
+	for _, c := range l.custom {
+		condition := "isNotNull(" + ident(c.name) + ")"
+		switch c.typ {
+		case typeString, typeEnum:
+			condition = "ifNull(" + ident(c.name) + " != '', 0)"
+		case typeStrings:
+			condition = "notEmpty(" + ident(c.name) + ")"
+		}
+		any = append(any, condition)
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
+}
+
+// filledExtra are the fields whose value stands in _extra. The text is read as
+// leniently as records are.
+func (l *layout) filledExtra(extra string) source.FieldSet {
+	var set source.FieldSet
+	if extra == "" {
+		return set
+	}
+	dec := jsontext.NewDecoder(strings.NewReader(extra), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if _, err := dec.ReadToken(); err != nil {
+		return set
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return set
+		}
+		field := l.extraField(name.String())
+		value, err := dec.ReadValue()
+		if err != nil {
+			return set
+		}
+		if field >= 0 && !blank(string(value)) {
+			set = set.With(field)
+		}
+	}
+	return set
+}
+
+// extraField is the content field that a member of _extra belongs to, -1 for
+// keys the catalog does not know.
+func (l *layout) extraField(name string) int {
+	if strings.HasPrefix(name, "cf.") {
+		return customIndex(l.res)
+	}
+	for _, i := range l.fields(source.Content) {
+		if l.res.Fields[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// blank reports whether a JSON value holds nothing, as source.Record.Filled
+// has it.
+func blank(raw string) bool { return raw == "null" || raw == `""` || raw == "[]" }
