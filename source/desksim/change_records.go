@@ -3,9 +3,6 @@ package desksim
 import (
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
 )
 
 // ProductChange says what to set on a product; nil members stay.
@@ -18,8 +15,25 @@ type ProductChange struct {
 
 // storeProduct puts a product into the truth now and into the search index when it is old enough. p.mu is held.
 func (p *Portal) storeProduct(r *product) {
+	r.past = follow[product](p, nil, r.past)
+	if old := p.products.rows[r.id]; old != nil {
+		last := *old
+		last.before = nil // one step only
+		r.past = follow(p, &last, old.past)
+	}
 	p.products.put(r.id, r)
-	p.publish(func() { p.productIndex[r.id] = r })
+	p.publish(r.id, func() { p.productIndex[r.id] = r })
+}
+
+// storeContract puts a contract into the truth. p.mu is held.
+func (p *Portal) storeContract(r *contract) {
+	r.past = follow[contract](p, nil, r.past)
+	if old := p.contracts.rows[r.id]; old != nil {
+		last := *old
+		last.before = nil // one step only
+		r.past = follow(p, &last, old.past)
+	}
+	p.contracts.put(r.id, r)
 }
 
 // CreateProduct creates a product now. There are no product events.
@@ -100,36 +114,6 @@ func (p *Portal) applyProduct(r *product, ch ProductChange) (touched bool, err e
 	return touched || len(names) > 0, err
 }
 
-// TrashProduct puts a live product into the recycle bin; id 0 picks one.
-func (p *Portal) TrashProduct(id uint64) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old, err := pick(p, &p.products, id, func(r *product) bool { return r.state == Live })
-	if err != nil {
-		return 0, err
-	}
-	r := *old
-	r.life = life{Trashed, p.second(), uint16(p.rng.IntN(agentCount))}
-	p.storeProduct(&r)
-	p.addToBin(binItem{"products", r.id, r.name, 0, r.deletedBy, r.deletedAt})
-	return r.id, nil
-}
-
-// RestoreProduct takes a product out of the recycle bin; id 0 picks one.
-func (p *Portal) RestoreProduct(id uint64) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old, err := pick(p, &p.products, p.binned("products", id), func(r *product) bool { return r.state == Trashed })
-	if err != nil {
-		return 0, err
-	}
-	r := *old
-	r.life = life{}
-	p.storeProduct(&r)
-	p.takeFromBin(r.id)
-	return r.id, nil
-}
-
 // ContractChange says what to set on a contract; nil members stay.
 type ContractChange struct {
 	Name, Description *string
@@ -150,7 +134,7 @@ func (p *Portal) CreateContract(ch ContractChange) (uint64, error) {
 	if _, err := p.applyContract(r, ch); err != nil {
 		return 0, err
 	}
-	p.contracts.put(r.id, r)
+	p.storeContract(r)
 	return r.id, nil
 }
 
@@ -177,7 +161,7 @@ func (p *Portal) UpdateContract(id uint64, ch ContractChange) (uint64, error) {
 	if !ch.Silent {
 		r.modified, r.modifiedBy = p.second(), uint16(p.rng.IntN(agentCount))
 	}
-	p.contracts.put(r.id, &r)
+	p.storeContract(&r)
 	return r.id, nil
 }
 
@@ -193,121 +177,4 @@ func (p *Portal) applyContract(r *contract, ch ContractChange) (touched bool, er
 	}
 	names, err := p.applyCustom("contracts", r.cf, ch.CF)
 	return touched || len(names) > 0, err
-}
-
-// TrashContract puts a live contract into the recycle bin; id 0 picks one. (OAS has no call that deletes a contract, the
-// recycle bin knows the module nevertheless.)
-func (p *Portal) TrashContract(id uint64) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old, err := pick(p, &p.contracts, id, func(r *contract) bool { return r.state == Live })
-	if err != nil {
-		return 0, err
-	}
-	r := *old
-	r.life = life{Trashed, p.second(), uint16(p.rng.IntN(agentCount))}
-	p.contracts.put(r.id, &r)
-	p.addToBin(binItem{"contracts", r.id, r.name, kindDepartment.id(r.department), r.deletedBy, r.deletedAt})
-	return r.id, nil
-}
-
-// DepartmentChange says what to set on a department; nil members stay.
-type DepartmentChange struct {
-	Name, Description *string
-	Enabled           *bool
-}
-
-// AddDepartment creates a department now; an empty name draws one. It tells Department_Add.
-func (p *Portal) AddDepartment(name string) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	seq := p.departments.nextSeq()
-	if name == "" {
-		name = deptNames[int(seq)%len(deptNames)] + " " + strconv.Itoa(int(seq))
-	}
-	d := p.newDepartment(seq, name, p.second())
-	p.departments.put(d.id, d)
-	p.departmentEvent("Department_Add", nil, d)
-	return d.id, nil
-}
-
-// UpdateDepartment changes a department; id 0 picks one, an empty change draws one. It tells Department_Update.
-func (p *Portal) UpdateDepartment(id uint64, ch DepartmentChange) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old, err := pick(p, &p.departments, id, func(*department) bool { return true })
-	if err != nil {
-		return 0, err
-	}
-	d := *old
-	if ch == (DepartmentChange{}) {
-		text := "Changed " + strconv.Itoa(p.rng.IntN(1_000_000))
-		ch.Description = &text
-	}
-	if ch.Name != nil {
-		d.name, d.portalName = *ch.Name, *ch.Name
-	}
-	if ch.Description != nil {
-		d.description = *ch.Description
-	}
-	if ch.Enabled != nil {
-		d.enabled = *ch.Enabled
-	}
-	p.departments.put(d.id, &d)
-	p.departmentEvent("Department_Update", old, &d)
-	return d.id, nil
-}
-
-// AddCustomField adds a field to a module ("tickets", "products", …); records have null in it until they are changed. kind
-// is one of Text, Number, Decimal, Percent, Currency, Boolean, Date, DateTime, Picklist, Multiselect. There is no event.
-func (p *Portal) AddCustomField(module, apiName, label, kind string) (uint64, error) {
-	if !slices.Contains(allFieldModules, module) || !strings.HasPrefix(apiName, "cf_") {
-		return 0, fmt.Errorf("add custom field %s to %s: %w", apiName, module, ErrNoRecord)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slices.ContainsFunc(p.custom[module], func(f *field) bool { return f.apiName == apiName || f.label == label }) {
-		return 0, fmt.Errorf("add custom field %s to %s: it exists", apiName, module)
-	}
-	f := newField(p.fields.nextSeq(), module, fieldSpec{apiName, label, kind, ""}, true)
-	f.initial = false
-	if kind == "Picklist" || kind == "Multiselect" {
-		f.values = tagNames
-	}
-	f.created, f.modified = p.second(), p.second()
-	p.putField(f)
-	return f.id, nil
-}
-
-// RenameField changes a custom field's label, and with it the key of customFields.
-func (p *Portal) RenameField(id uint64, label string) error { // the label is not drawn: labels are unique in a module
-	return p.changeField(id, func(f *field) { f.label = label })
-}
-
-// RetypeField changes a custom field's type; values are drawn anew for the new type.
-func (p *Portal) RetypeField(id uint64, kind string) error {
-	return p.changeField(id, func(f *field) {
-		if f.kind = kind; len(f.values) == 0 && (kind == "Picklist" || kind == "Multiselect") {
-			f.values = tagNames
-		}
-	})
-}
-
-// RemoveField deletes a custom field: it leaves the metadata and every record.
-func (p *Portal) RemoveField(id uint64) error {
-	return p.changeField(id, func(f *field) { f.removed, f.removedAt = true, f.modified })
-}
-
-func (p *Portal) changeField(id uint64, change func(*field)) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old := p.fields.rows[id]
-	if old == nil || !old.custom || old.removed {
-		return fmt.Errorf("change field %d: %w", id, ErrNoRecord)
-	}
-	f := *old
-	f.modified = p.second()
-	change(&f)
-	p.putField(&f)
-	return nil
 }

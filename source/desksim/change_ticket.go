@@ -34,6 +34,8 @@ func (p *Portal) CreateTicket(ch TicketChange) (uint64, error) {
 	p.gen.fill(t, uint32(len(p.tickets.created)), now, now)
 	t.spam, t.archived, t.status, t.closed, t.onhold, t.locked, t.resolution = false, false, statusOpen, 0, 0, 0, 0
 	t.customerResponse = now
+	t.department = p.standing(t.department)
+	t.past = follow(p, nil, t.past)
 	t.cf = map[uint64]cfCell{}
 	for _, f := range p.custom["tickets"] {
 		t.cf[f.id] = cfCell{rev: 1}
@@ -41,6 +43,7 @@ func (p *Portal) CreateTicket(ch TicketChange) (uint64, error) {
 	if _, err := p.applyTicket(t, ch); err != nil {
 		return 0, err
 	}
+	p.index.reserve(t)
 	p.storeTicket(t)
 	p.ticketEvent("Ticket_Add", nil, t, nil, ch.Automation, "")
 	return t.id(), nil
@@ -90,11 +93,9 @@ func (p *Portal) editTicket(id uint64, fits func(*ticket) bool) (before, after *
 	if before == nil {
 		return nil, nil, fmt.Errorf("change ticket %d: %w", id, ErrNoRecord)
 	}
-	t := *before
-	t.before = nil
-	old := *before
-	old.before = nil
-	t.before = &old
+	t, old := *before, *before
+	old.before = nil // one step only
+	t.past = follow(p, &old, before.past)
 	t.cf = maps.Clone(t.cf)
 	if t.cf == nil {
 		t.cf = map[uint64]cfCell{}
@@ -127,7 +128,7 @@ func (p *Portal) findTicket(id uint64, fits func(*ticket) bool) *ticket {
 // storeTicket puts a ticket into the truth now and into the search index when it is old enough. p.mu is held.
 func (p *Portal) storeTicket(t *ticket) {
 	p.tickets.put(t)
-	p.publish(func() { p.index.put(t) })
+	p.publish(t.id(), func() { p.index.put(t) })
 }
 
 // applyTicket sets what ch says and returns the API names of the fields it touched.
@@ -193,7 +194,7 @@ func (p *Portal) applyRefs(t *ticket, ch TicketChange) ([]string, error) {
 	var changed []string
 	if ch.Department != 0 {
 		seq, ok := kindDepartment.seq(ch.Department)
-		if !ok || p.departments.rows[ch.Department] == nil {
+		if d := p.departments.rows[ch.Department]; !ok || d == nil || d.removedAt != 0 {
 			return nil, fmt.Errorf("move ticket %d: department: %w", t.id(), ErrNoRecord)
 		}
 		t.department = seq
@@ -300,8 +301,7 @@ func (p *Portal) MoveTicket(id, department uint64) (uint64, error) {
 		return 0, err
 	}
 	if department == 0 {
-		n := p.departments.nextSeq()
-		department = kindDepartment.id((t.department + 1 + p.rng.Uint32N(max(n-1, 1))) % n)
+		department = kindDepartment.id(p.otherDepartment(t.department))
 	}
 	ch := TicketChange{Department: department}
 	changed, err := p.applyTicket(t, ch)

@@ -84,9 +84,17 @@ type Config struct {
 	TrashedIs404 bool
 	// MergedAnswers answers GET of a merged ticket with the surviving one. Default: 404.
 	MergedAnswers bool
+	// HiddenIs404 answers GET by id of what the agent may not see (Faults.HideDepartment) with 404. Default: 403.
+	HiddenIs404 bool
 
 	SearchDepth      int           // deepest `from` of a search; default 999 (OAS; HTML docs say 4999)
 	SearchLag        time.Duration // age a change has before search and counts see it; default 0; Faults can change it
+	SlowRows         float64       // share of changes that search and counts see even later; default 0; Faults can change it
+	SlowLag          time.Duration // the longest delay of those, each draws its own; default 1 h
+	CreateLag        time.Duration // GET by id is 404 for so long after creation at most, each record draws its own; default 0; Faults can change it
+	StaleWithin      time.Duration // age of the changes a stale replica lacks (FaultStale, FaultStaleList); default any
+	UnstableTies     bool          // rows with an equal sort key come in another order at each request; default by ascending id
+	Ends             RangeEnds     // of the time ranges of search and counts; default both ends belong to them
 	ArchivedInSearch bool          // search returns archived tickets; default no
 	HideSpam         bool          // list and search leave out spam; default no
 
@@ -99,8 +107,15 @@ type Config struct {
 	RefuseProductFields  bool // the same for products
 	SupportPlans         bool // contracts carry support plans (OAS Contract.json, first list variant); default no
 	Fields               FieldEndpoints
+	OtherFieldIDs        bool // /organizationFields gives its fields other ids than /fields; default the same
+
+	Date       DateMode      // the moment the Date header names; default the call's arrival
+	DateSkew   time.Duration // the Date header is ahead of the portal's clock by this; default 0; Faults can change it
+	DateJitter time.Duration // and each one by up to this more or less; default 0
 
 	PayloadAtEvent  bool              // webhook payload rendered when the event happens; default when it is delivered
+	EventTime       EventTimes        // unit and error of eventTime; default milliseconds
+	EventAhead      time.Duration     // of EventFuture; default 1 h
 	EventsPerPost   int               // events in one delivery; default 1 (captures; WEBHOOKDOC allows more)
 	Deliver         http.RoundTripper // carries deliveries and url validation; default http.DefaultTransport
 	DeliveryTimeout time.Duration     // default 5 s (WEBHOOKDOC, newer copy)
@@ -150,6 +165,8 @@ func (c Config) withDefaults() Config {
 	def(&c.SearchDepth, 999)
 	def(&c.ListLimit, 100)
 	def(&c.ListDepth, 4999)
+	def(&c.SlowLag, time.Hour)
+	def(&c.EventAhead, time.Hour)
 	def(&c.EventsPerPost, 1)
 	if c.Deliver == nil {
 		c.Deliver = http.DefaultTransport

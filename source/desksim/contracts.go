@@ -3,7 +3,6 @@ package desksim
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -31,7 +30,7 @@ func listContracts(c *call) *apiError {
 	account, owners, depts := c.q.id("accountId"), c.q.idSet("ownerIds"), c.q.idSet("departmentIds")
 	prefix := strings.ToLower(c.q["contractName"])
 	sortBy, descending := c.q.sort("createdTime")
-	rows := p.selectContracts(sortBy, descending, func(r *contract) bool {
+	rows := c.selectContracts(sortBy, descending, func(r *contract) bool {
 		return (account == 0 || account == kindAccount.id(r.account)) && (owners == nil || owners[kindAgent.id(uint32(r.owner))]) &&
 			(depts == nil || depts[kindDepartment.id(r.department)]) && strings.HasPrefix(strings.ToLower(r.name), prefix)
 	})
@@ -51,28 +50,30 @@ func listContracts(c *call) *apiError {
 	return nil
 }
 
-func (p *Portal) selectContracts(sortBy string, descending bool, keep func(*contract) bool) []*contract {
-	hidden := p.faults.hiddenDepartments()
+func (c *call) selectContracts(sortBy string, descending bool, keep func(*contract) bool) []*contract {
+	hidden := c.p.faults.hiddenDepartments()
 	var found []*contract
-	p.contracts.each(func(r *contract) {
+	c.p.contracts.each(func(r *contract) {
+		r = seen(c.p, r, r.past, c.staleList)
 		if r.state == Live && !hidden[kindDepartment.id(r.department)] && keep(r) {
 			found = append(found, r)
 		}
 	})
+	salt := c.p.tieSalt()
 	slices.SortStableFunc(found, func(a, b *contract) int {
-		n := compareContracts(a, b, sortBy)
+		n := c.p.compareContracts(a, b, sortBy)
 		if descending {
-			return -n
+			n = -n
 		}
-		return n
+		return cmp.Or(n, tie(salt, a.id, b.id))
 	})
 	return found
 }
 
-func compareContracts(a, b *contract, by string) int {
+func (p *Portal) compareContracts(a, b *contract, by string) int {
 	switch by {
 	case "accountName":
-		return cmp.Compare(accountName(a.account), accountName(b.account))
+		return cmp.Compare(p.accountName(a.account), p.accountName(b.account))
 	case "contractName":
 		return cmp.Compare(a.name, b.name)
 	case "contractEndDate":
@@ -85,19 +86,18 @@ func compareContracts(a, b *contract, by string) int {
 	return cmp.Compare(a.created, b.created)
 }
 
-func accountName(seq uint32) string {
-	return companies[seq%uint32(len(companies))] + " " + strconv.Itoa(int(seq))
-}
-
 func getContract(c *call) *apiError {
 	c.p.mu.RLock()
 	defer c.p.mu.RUnlock()
 	r := c.p.contracts.rows[c.id]
+	if r != nil {
+		r = seen(c.p, r, r.past, c.stale)
+	}
 	switch {
-	case r == nil || r.state == Purged || r.state == Trashed && c.p.cfg.TrashedIs404:
+	case r == nil || c.p.unborn(r.id, r.born) || r.state == Purged || r.state == Trashed && c.p.cfg.TrashedIs404:
 		return errNotFound
 	case c.p.faults.hiddenDepartments()[kindDepartment.id(r.department)]:
-		return errForbidden
+		return c.p.errUnseen()
 	}
 	c.body = c.p.appendContract(c.body, r, c.now.Unix())
 	return nil
@@ -111,7 +111,7 @@ func countContracts(c *call) *apiError {
 	}
 	c.p.mu.RLock()
 	defer c.p.mu.RUnlock()
-	c.countReply(len(c.p.selectContracts("", false, func(r *contract) bool {
+	c.countReply(len(c.selectContracts("", false, func(r *contract) bool {
 		return kindDepartment.id(r.department) == c.q.id("departmentId") && (c.q["ownerId"] == "" || kindAgent.id(uint32(r.owner)) == c.q.id("ownerId"))
 	})))
 	return nil
@@ -163,7 +163,7 @@ func (p *Portal) supportPlan(o *object) {
 func (p *Portal) contractJoins(o *object, r *contract, inc include) {
 	if inc&incAccounts != 0 {
 		o.key("account")
-		o.b = appendAccount(o.b, r.account)
+		o.b = p.appendAccount(o.b, r.account)
 	}
 	if inc&incProducts != 0 {
 		if o.key("product"); r.product == 0 {

@@ -51,7 +51,7 @@ func (p *Portal) listedDepartments(keep func(*department) bool) []*department {
 	hidden := p.faults.hiddenDepartments()
 	var rows []*department
 	p.departments.each(func(d *department) {
-		if !hidden[d.id] && (keep == nil || keep(d)) {
+		if d.removedAt == 0 && !hidden[d.id] && (keep == nil || keep(d)) {
 			rows = append(rows, d)
 		}
 	})
@@ -63,10 +63,10 @@ func getDepartment(c *call) *apiError {
 	defer c.p.mu.RUnlock()
 	d := c.p.departments.rows[c.id]
 	switch {
-	case d == nil:
+	case d == nil || d.removedAt != 0 || c.p.unborn(d.id, d.born):
 		return errNotFound
 	case c.p.faults.hiddenDepartments()[d.id]:
-		return errForbidden
+		return c.p.errUnseen()
 	}
 	c.body = appendDepartment(c.body, d, true)
 	return nil

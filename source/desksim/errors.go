@@ -56,6 +56,14 @@ var (
 	errEmpty       = &apiError{status: http.StatusUnprocessableEntity, code: "EMPTY_PAYLOAD", message: "The payload is empty."}
 )
 
+// errUnseen refuses a GET by id of what the agent may not see (Config.HiddenIs404).
+func (p *Portal) errUnseen() *apiError {
+	if p.cfg.HiddenIs404 {
+		return errNotFound
+	}
+	return errForbidden
+}
+
 func errThreshold(retryAfter int64) *apiError {
 	return &apiError{status: http.StatusTooManyRequests, code: "THRESHOLD_EXCEEDED", message: "The API credits of the day are spent.",
 		header: [2]string{"Retry-After", fmt.Sprint(retryAfter)}}

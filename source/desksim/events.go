@@ -25,7 +25,7 @@ func (e *event) module() string {
 
 // emit hands an event to every webhook that wants it. p.mu is held for writing, so events are in the order of changes.
 func (p *Portal) emit(e *event) {
-	e.at = p.Now().UnixMilli()
+	e.at = p.Now().UnixMilli() + p.moment.ahead
 	if p.faults.hiddenDepartments()[e.department] {
 		return
 	}
@@ -53,7 +53,7 @@ func (p *Portal) emit(e *event) {
 func (p *Portal) appendEvent(b []byte, d *delivery) []byte {
 	o := openObject(b)
 	o.plain("eventType", d.event.kind)
-	o.count("eventTime", uint64(d.event.at))
+	o.count("eventTime", p.eventTime(d.event))
 	o.count("orgId", p.cfg.OrgID)
 	o.key("payload")
 	switch {
@@ -129,6 +129,26 @@ func (p *Portal) deleteEvents(before, after *ticket) {
 		}
 		p.emit(e)
 	}
+	if p.cfg.DeleteMode != DeleteNone {
+		p.trailingUpdate(before)
+	}
+}
+
+// eventTime is what an event's envelope says (Config.EventTime).
+func (p *Portal) eventTime(e *event) uint64 {
+	unit := p.cfg.EventTime
+	if unit == EventMixed {
+		unit = EventTimes(mix2(p.gen.seed^e.id, uint64(e.at)) % uint64(eventTimesCount))
+	}
+	switch unit {
+	case EventSeconds:
+		return uint64(e.at / 1000)
+	case EventMicros:
+		return uint64(e.at) * 1000
+	case EventFuture:
+		return uint64(e.at + p.cfg.EventAhead.Milliseconds())
+	}
+	return uint64(e.at)
 }
 
 func (p *Portal) departmentEvent(kind string, before, after *department) {

@@ -22,15 +22,17 @@ const (
 	FaultCutBody                    // the body ends in the middle
 	FaultTimeout                    // no answer until the caller gives up
 	FaultTokenExpired               // 401 INVALID_OAUTH; the token is dead from now on
-	FaultStale                      // GET by id answered by a replica that has not seen the last change
+	FaultStale                      // GET by id answered by a replica that has not seen the last change (Config.StaleWithin)
 	FaultTokenThrottle              // token endpoint: the "Access Denied" body
+	FaultStaleList                  // search or list answered by a replica that has not seen any row's last change
 	faultCount
 )
 
 // WebhookFaults are rates between 0 and 1 for deliveries.
 type WebhookFaults struct {
 	Loss, Duplicate, Reorder, Delay float64
-	Partial                         float64       // payload with id, status and modifiedTime only
+	Partial                         float64       // payload with the id only
+	TrailingUpdate                  float64       // of told deletions: a Ticket_Update with the live content follows, up to 1 s later
 	Within                          time.Duration // longest Reorder or Delay; default 1 minute
 }
 
@@ -50,6 +52,7 @@ type Faults struct {
 	hooks   WebhookFaults
 	lag     time.Duration
 	fields  FieldEndpoints
+	timing  timing
 }
 
 type shot struct {
@@ -61,7 +64,7 @@ type shot struct {
 func newFaults(cfg Config) *Faults {
 	return &Faults{rng: rand.New(rand.NewPCG(uint64(cfg.Seed), 0xfa17)), hookRng: rand.New(rand.NewPCG(uint64(cfg.Seed), 0x400c)),
 		refused: map[string]bool{}, modules: map[string]bool{}, hidden: map[uint64]bool{}, keys: map[string]bool{},
-		lag: cfg.SearchLag, fields: cfg.Fields}
+		lag: cfg.SearchLag, fields: cfg.Fields, timing: newTiming(cfg)}
 }
 
 // Rate makes a share of all calls suffer f; 0 switches it off.
@@ -118,13 +121,11 @@ func (f *Faults) Webhooks(w WebhookFaults) {
 	f.with(func() { f.hooks = w })
 }
 
-// SearchLag changes Config.SearchLag for changes made from now on.
-func (f *Faults) SearchLag(d time.Duration) { f.with(func() { f.lag = d }) }
-
 // FieldEndpoints changes Config.Fields.
 func (f *Faults) FieldEndpoints(m FieldEndpoints) { f.with(func() { f.fields = m }) }
 
-// Clear ends all faults of calls and deliveries, hidden departments and fields included.
+// Clear ends all faults of calls and deliveries, hidden departments and fields included; the Date header is again what
+// Config says, OnCall stays.
 func (f *Faults) Clear() {
 	f.with(func() {
 		f.rates, f.shots, f.latency, f.hooks, f.lag = [faultCount]float64{}, nil, nil, WebhookFaults{}, 0
@@ -132,6 +133,7 @@ func (f *Faults) Clear() {
 		clear(f.modules)
 		clear(f.hidden)
 		clear(f.keys)
+		f.timing.clear()
 	})
 }
 
@@ -203,12 +205,6 @@ func (f *Faults) licenseRefused(class string) bool {
 		}
 	}
 	return false
-}
-
-func (f *Faults) searchLag() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.lag
 }
 
 func (f *Faults) fieldEndpoints() FieldEndpoints {

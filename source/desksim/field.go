@@ -4,7 +4,7 @@ import "strings"
 
 // field is one field of a module's layout, system or custom.
 type field struct {
-	id                   uint64
+	id, oldID            uint64 // in /fields and in /organizationFields
 	module               string
 	apiName, label, name string
 	kind                 string // Text, Number, … (OAS Field.json)
@@ -103,6 +103,10 @@ func newField(seq uint32, module string, s fieldSpec, custom bool) *field {
 
 // putField stores f and rebuilds the list of its module's custom fields.
 func (p *Portal) putField(f *field) {
+	f.oldID = f.id
+	if seq, _ := kindField.seq(f.id); p.cfg.OtherFieldIDs {
+		f.oldID = kindOldField.id(seq)
+	}
 	p.fields.put(f.id, f)
 	if !f.custom {
 		return

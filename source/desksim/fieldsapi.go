@@ -67,8 +67,12 @@ func listFields(c *call, newer bool) *apiError {
 func getField(c *call, newer bool) *apiError {
 	c.p.mu.RLock()
 	defer c.p.mu.RUnlock()
-	f := c.p.fields.rows[c.id]
-	if !c.p.answers(newer) || f == nil || f.removed {
+	id := c.id
+	if seq, ok := kindOldField.seq(id); ok && !newer {
+		id = kindField.id(seq)
+	}
+	f := c.p.fields.rows[id]
+	if !c.p.answers(newer) || f == nil || f.removed || f.wireID(newer) != c.id {
 		return errNotFound
 	}
 	c.body = appendField(c.body, f, newer, newer)
@@ -79,7 +83,7 @@ func getField(c *call, newer bool) *apiError {
 // only GET by id has.
 func appendField(b []byte, f *field, newer, whole bool) []byte {
 	o := openObject(b)
-	o.id("id", f.id)
+	o.id("id", f.wireID(newer))
 	o.plain("apiName", f.apiName)
 	o.text("displayLabel", f.label)
 	o.text("i18NLabel", f.label)
@@ -102,6 +106,14 @@ func appendField(b []byte, f *field, newer, whole bool) []byte {
 		o.ids("associatedDepartments", nil)
 	}
 	return o.close()
+}
+
+// wireID is a field's id in the new resource or in the old one.
+func (f *field) wireID(newer bool) uint64 {
+	if newer {
+		return f.id
+	}
+	return f.oldID
 }
 
 func fieldByType(o *object, f *field, newer bool) {

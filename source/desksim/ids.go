@@ -22,6 +22,7 @@ const (
 	kindSkill
 	kindModule
 	kindView
+	kindOldField // Config.OtherFieldIDs
 )
 
 const kindSpan = 1_000_000_000_000

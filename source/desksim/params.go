@@ -114,12 +114,12 @@ func isRange(s string) bool {
 	if !rangePattern.MatchString(s) {
 		return false
 	}
-	_, ok := parseRange(s)
+	_, ok := parseRange(s, EndsIncluded)
 	return ok
 }
 
-// parseRange turns a range into whole seconds; both ends are included.
-func parseRange(s string) (span, bool) {
+// parseRange turns a range into the whole seconds in it.
+func parseRange(s string, ends RangeEnds) (span, bool) {
 	a, b, ok := strings.Cut(s, ",")
 	if !ok {
 		return span{}, false
@@ -129,7 +129,14 @@ func parseRange(s string) (span, bool) {
 	if err1 != nil || err2 != nil || from.After(to) {
 		return span{}, false
 	}
-	return span{ceilSecond(from), to.Unix()}, true
+	r := span{ceilSecond(from), to.Unix()}
+	if ends != EndsIncluded {
+		r.to = ceilSecond(to) - 1
+	}
+	if ends == EndsExcluded {
+		r.from = from.Unix() + 1
+	}
+	return r, true
 }
 
 func ceilSecond(t time.Time) int64 {
@@ -139,9 +146,10 @@ func ceilSecond(t time.Time) int64 {
 	return t.Unix()
 }
 
-func (q query) span(name string) span {
+// span is the time range a parameter gives, with the ends of Config.Ends.
+func (p *Portal) span(q query, name string) span {
 	if v, ok := q[name]; ok {
-		s, _ := parseRange(v)
+		s, _ := parseRange(v, p.cfg.Ends)
 		return s
 	}
 	return always

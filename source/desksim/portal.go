@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +27,13 @@ type Portal struct {
 	custom       map[string][]*field // live custom fields by module
 	archived     []uint32            // ascending
 	lagging      []laggingChange     // by time, not yet in the indexes
+	waiting      map[uint64]int64    // by record, when its last lagging change is due, unix ms
 	bin          []binItem           // by deletion time
 	rng          *rand.Rand          // of the mutation engine
+	renamed      map[uint64]uint32   // contacts, accounts, agents and teams by id: how often
+	made         map[string]int      // what Mutate did, by kind
 	lastChange   int64
+	moment       moment
 
 	lagDue   atomic.Int64 // unix ms of the first lagging change, 0: none
 	binDue   atomic.Int64 // unix second at which the oldest bin item expires, 0: none
@@ -41,20 +44,16 @@ type Portal struct {
 	delivery *courier
 	stats    counters
 	signed   sync.Map // the last token made
+	salts    atomic.Uint64
 
 	closing context.Context
 	close   context.CancelFunc
 }
 
-type laggingChange struct {
-	at    int64 // unix ms
-	apply func()
-}
-
 // New creates a portal. It starts no goroutine until something is to be delivered.
 func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
-	p := &Portal{cfg: cfg, productIndex: map[uint64]*product{},
+	p := &Portal{cfg: cfg, productIndex: map[uint64]*product{}, waiting: map[uint64]int64{}, renamed: map[uint64]uint32{}, made: map[string]int{},
 		departments: newStore[department](cfg.Departments), products: newStore[product](cfg.Products),
 		contracts: newStore[contract](cfg.Contracts), fields: newStore[field](128),
 		rng: rand.New(rand.NewPCG(uint64(cfg.Seed), 0xde5c))}
@@ -99,51 +98,17 @@ func (p *Portal) OrgID() uint64 { return p.cfg.OrgID }
 // Handler serves everything: /oauth/v2/…, /api/v1/… and /.well-known/jwks.json, whatever the host.
 func (p *Portal) Handler() http.Handler { return http.HandlerFunc(p.serve) }
 
-// publish makes a change visible to search, now or when it is old enough. p.mu is held.
-func (p *Portal) publish(apply func()) {
-	lag := p.faults.searchLag()
-	if lag == 0 && len(p.lagging) == 0 {
-		apply()
-		return
-	}
-	at := p.Now().Add(lag).UnixMilli()
-	if n := len(p.lagging); n > 0 {
-		at = max(at, p.lagging[n-1].at)
-	}
-	p.lagging = append(p.lagging, laggingChange{at, apply})
-	p.lagDue.Store(p.lagging[0].at)
-}
-
-// catchUp applies what became due since the last request: lagging index changes and expired bin items.
-func (p *Portal) catchUp() {
-	now := p.Now()
-	if due := p.lagDue.Load(); due != 0 && due <= now.UnixMilli() {
-		p.mu.Lock()
-		p.applyLagging(now.UnixMilli())
-		p.mu.Unlock()
-	}
-	if due := p.binDue.Load(); due != 0 && due <= now.Unix() {
-		p.mu.Lock()
-		p.expireBin(now.Unix())
-		p.mu.Unlock()
-	}
-}
-
-func (p *Portal) applyLagging(now int64) {
-	n := 0
-	for n < len(p.lagging) && p.lagging[n].at <= now {
-		p.lagging[n].apply()
-		n++
-	}
-	p.lagging = slices.Delete(p.lagging, 0, n)
-	p.lagDue.Store(0)
-	if len(p.lagging) > 0 {
-		p.lagDue.Store(p.lagging[0].at)
-	}
-}
-
 // second is the time a change gets: whole seconds, never before an earlier change. p.mu is held.
 func (p *Portal) second() int64 {
+	if p.moment.second != 0 {
+		return p.moment.second
+	}
 	p.lastChange = max(p.lastChange, p.Now().Unix(), p.gen.start)
 	return p.lastChange
+}
+
+// moment bends the time of the change under way; the zero value is now.
+type moment struct {
+	second int64 // unix second it gets
+	ahead  int64 // ms by which its events are later than now
 }

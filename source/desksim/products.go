@@ -21,20 +21,26 @@ func (p *Portal) routeProducts(rt router) {
 		"limit": isNumber(1, 100), "from": isNumber(0, p.cfg.SearchDepth), "id": isID, "departmentId": isID, "productName": anyText, "productCode": anyText, "_all": anyText}})
 }
 
-// selectProducts returns the live products keep accepts, sorted, equal values by ascending id. p.mu is held.
-func selectProducts(ids []uint64, rows map[uint64]*product, sortBy string, descending bool, keep func(*product) bool) []*product {
+// selectProducts returns the live products keep accepts, sorted, equal values by ascending id or as tieSalt says. p.mu is
+// held.
+func (c *call) selectProducts(rows map[uint64]*product, sortBy string, descending bool, keep func(*product) bool) []*product {
 	var found []*product
-	for _, id := range ids {
-		if r := rows[id]; r != nil && r.state == Live && keep(r) {
+	for _, id := range c.p.products.ids {
+		r := rows[id]
+		if r != nil {
+			r = seen(c.p, r, r.past, c.staleList)
+		}
+		if r != nil && r.state == Live && keep(r) {
 			found = append(found, r)
 		}
 	}
+	salt := c.p.tieSalt()
 	slices.SortStableFunc(found, func(a, b *product) int {
 		n := compareProducts(a, b, sortBy)
 		if descending {
-			return -n
+			n = -n
 		}
-		return n
+		return cmp.Or(n, tie(salt, a.id, b.id))
 	})
 	return found
 }
@@ -60,7 +66,7 @@ func listProducts(c *call) *apiError {
 	defer p.mu.RUnlock()
 	dept, owner := c.q.id("departmentId"), c.q.id("ownerId")
 	sortBy, descending := c.q.sort("createdTime")
-	rows := selectProducts(p.products.ids, p.products.rows, sortBy, descending, func(r *product) bool {
+	rows := c.selectProducts(p.products.rows, sortBy, descending, func(r *product) bool {
 		return (dept == 0 || slices.Contains(r.departments, dept)) && (owner == 0 || owner == kindAgent.id(uint32(r.owner)))
 	})
 	bad := false
@@ -126,7 +132,10 @@ func getProduct(c *call) *apiError {
 	c.p.mu.RLock()
 	defer c.p.mu.RUnlock()
 	r := c.p.products.rows[c.id]
-	if r == nil || r.state == Purged || r.state == Trashed && c.p.cfg.TrashedIs404 {
+	if r != nil {
+		r = seen(c.p, r, r.past, c.stale)
+	}
+	if r == nil || c.p.unborn(r.id, r.born) || r.state == Purged || r.state == Trashed && c.p.cfg.TrashedIs404 {
 		return errNotFound
 	}
 	c.body = c.p.appendProduct(c.body, r, true, c.q.includes())
@@ -137,10 +146,10 @@ func searchProducts(c *call) *apiError {
 	p := c.p
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	created, modified := c.q.span("createdTimeRange"), c.q.span("modifiedTimeRange")
+	created, modified := p.span(c.q, "createdTimeRange"), p.span(c.q, "modifiedTimeRange")
 	id, dept, text := c.q.id("id"), c.q.id("departmentId"), strings.ToLower(c.q["_all"]+c.q["productName"])
 	sortBy, descending := c.q.sort("relevance")
-	rows := selectProducts(p.products.ids, p.productIndex, sortBy, descending, func(r *product) bool {
+	rows := c.selectProducts(p.productIndex, sortBy, descending, func(r *product) bool {
 		return created.has(r.created) && modified.has(r.modified) && (id == 0 || id == r.id) && (dept == 0 || slices.Contains(r.departments, dept)) &&
 			strings.Contains(strings.ToLower(r.name), text) && strings.Contains(r.code, c.q["productCode"])
 	})
@@ -211,7 +220,7 @@ func (p *Portal) appendDepartmentRefs(b []byte, ids []uint64) []byte {
 
 // appendOwner writes an owner; products add the two name parts (OAS Product.json, Contract.json).
 func (p *Portal) appendOwner(b []byte, agent uint16, parts bool) []byte {
-	a := agentPerson(agent)
+	a := p.agentName(agent)
 	o := openObject(b)
 	o.id("id", kindAgent.id(uint32(agent)))
 	o.plain("name", a.first+" "+a.last)

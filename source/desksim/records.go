@@ -2,7 +2,7 @@ package desksim
 
 import "strconv"
 
-// department is a department. Departments have no modifiedTime and are never deleted (OAS Department.json).
+// department is a department. Departments have no modifiedTime, and the API has no call that deletes one (OAS Department.json).
 type department struct {
 	id                                    uint64
 	name, portalName, description, chat   string
@@ -10,6 +10,8 @@ type department struct {
 	creator                               uint16
 	created                               int64
 	agents                                []uint64
+	born                                  int64 // unix ms, 0: there from the start
+	removedAt                             int64 // unix second, 0: it stands
 }
 
 func (p *Portal) newDepartment(seq uint32, name string, created int64) *department {
@@ -21,6 +23,7 @@ func (p *Portal) newDepartment(seq uint32, name string, created int64) *departme
 // product is a product of the portal; price is in hundredths.
 type product struct {
 	life
+	past[product]
 	seq                                         uint32
 	id                                          uint64
 	name, code, category, manufacturer, details string
@@ -40,9 +43,9 @@ func (p *Portal) newProduct(seq uint32, created int64) *product {
 		r.details = notes[d.below(len(notes))]
 	}
 	r.modifiedBy = r.createdBy
-	r.departments = []uint64{kindDepartment.id(uint32(d.below(p.gen.departments)))}
+	r.departments = []uint64{kindDepartment.id(p.standing(uint32(d.below(p.gen.departments))))}
 	if p.gen.departments > 1 && d.chance(30) {
-		r.departments = append(r.departments, kindDepartment.id((seq+1)%uint32(p.gen.departments)))
+		r.departments = append(r.departments, kindDepartment.id(p.standing((seq+1)%uint32(p.gen.departments))))
 	}
 	return r
 }
@@ -50,6 +53,7 @@ func (p *Portal) newProduct(seq uint32, created int64) *product {
 // contract is a contract; start and end are unix seconds at midnight UTC, its status follows from them and today.
 type contract struct {
 	life
+	past[contract]
 	seq                          uint32
 	id                           uint64
 	name, number, details        string
@@ -67,7 +71,7 @@ const daySeconds = 24 * 3600
 func (p *Portal) newContract(seq uint32, created int64) *contract {
 	d := dice(mix2(p.gen.seed^0xc0a7, uint64(seq)))
 	r := &contract{seq: seq, id: kindContract.id(seq), name: companies[d.below(len(companies))] + " care " + strconv.Itoa(int(seq)), number: strconv.Itoa(9000 + int(seq)),
-		account: uint32(d.below(p.gen.contacts)) / 3, department: uint32(d.below(p.gen.departments)), owner: uint16(d.below(agentCount)),
+		account: uint32(d.below(p.gen.contacts)) / 3, department: p.standing(uint32(d.below(p.gen.departments))), owner: uint16(d.below(agentCount)),
 		createdBy: uint16(d.below(agentCount)), sla: 1 + uint32(d.below(3)), notifyBefore: 3 + d.below(20), created: created, modified: created}
 	if p.gen.products > 0 && d.chance(60) {
 		r.product = 1 + uint32(d.below(p.gen.products))

@@ -46,12 +46,13 @@ func listBin(c *call) *apiError {
 			c.q["departmentId"] != "" && c.q.id("departmentId") != i.department || hidden[i.department]
 	})
 	sortBy, descending := c.q.sort("-deletedTime")
+	salt := p.tieSalt()
 	slices.SortFunc(rows, func(a, b binItem) int {
 		n := compareBin(a, b, sortBy)
 		if descending {
 			n = -n
 		}
-		return cmp.Or(n, cmp.Compare(a.id, b.id))
+		return cmp.Or(n, tie(salt, a.id, b.id), cmp.Compare(a.id, b.id))
 	})
 	c.body = append(c.body, `{"data":[`...)
 	for i, item := range window(rows, c.q.number("from", 0), c.q.number("limit", 10)) {

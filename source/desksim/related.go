@@ -2,7 +2,8 @@ package desksim
 
 import "strconv"
 
-// Contacts, accounts, agents and teams are not tables of the portal, only objects inside other records. They never change.
+// Contacts, accounts, agents and teams are not tables of the portal, only objects inside other records. Only their names
+// change (renames.go).
 
 const agentCount = 25
 
@@ -24,17 +25,17 @@ func agentPerson(seq uint16) person {
 func contactPhone(seq uint32) string { return strconv.FormatUint(mix2(0xf0e, uint64(seq))%9e9+1e9, 10) }
 
 // appendAccount writes the account inside a contact: exactly id, accountName, website (OAS Ticket.json, Search.json).
-func appendAccount(b []byte, seq uint32) []byte {
+func (p *Portal) appendAccount(b []byte, seq uint32) []byte {
 	o := openObject(b)
 	o.id("id", kindAccount.id(seq))
-	o.plain("accountName", companies[seq%uint32(len(companies))]+" "+strconv.Itoa(int(seq)))
+	o.plain("accountName", p.accountName(seq))
 	o.plain("website", "https://www.customer"+strconv.Itoa(int(seq))+".example.org")
 	return o.close()
 }
 
 // appendContact writes a ticket's contact. GET and webhooks carry isSpam, search and archived lists do not (OAS).
-func appendContact(b []byte, seq uint32, withSpam bool) []byte {
-	c := contactPerson(seq)
+func (p *Portal) appendContact(b []byte, seq uint32, withSpam bool) []byte {
+	c := p.contactName(seq)
 	o := openObject(b)
 	o.id("id", kindContact.id(seq))
 	o.plain("firstName", c.first)
@@ -47,13 +48,13 @@ func appendContact(b []byte, seq uint32, withSpam bool) []byte {
 		o.boolean("isSpam", false)
 	}
 	o.key("account")
-	o.b = appendAccount(o.b, accountOf(seq))
+	o.b = p.appendAccount(o.b, accountOf(seq))
 	return o.close()
 }
 
 // appendAssignee writes an agent as list and GET do; search names the mail field emailId and adds zuid (OAS Search.json).
 func (p *Portal) appendAssignee(b []byte, seq uint16, search bool) []byte {
-	a := agentPerson(seq)
+	a := p.agentName(seq)
 	o := openObject(b)
 	o.id("id", kindAgent.id(uint32(seq)))
 	o.plain("firstName", a.first)
@@ -78,7 +79,7 @@ func (p *Portal) appendTeam(b []byte, seq uint16) []byte {
 	o := openObject(b)
 	id := kindTeam.id(uint32(seq))
 	o.id("id", id)
-	o.plain("name", teamNames[seq])
+	o.plain("name", p.teamName(seq))
 	o.key("logoUrl")
 	o.b = append(o.b, '"')
 	o.b = append(o.b, p.cfg.PublicURL...)

@@ -1,7 +1,5 @@
 package desksim
 
-import "fmt"
-
 // TrashTicket puts a live ticket into the recycle bin; id 0 picks one.
 func (p *Portal) TrashTicket(id uint64) (uint64, error) {
 	p.mu.Lock()
@@ -52,40 +50,6 @@ func (p *Portal) binned(module string, id uint64) uint64 {
 		return 1
 	}
 	return ids[p.rng.IntN(len(ids))]
-}
-
-// PurgeTicket deletes a trashed ticket for good, without an event; id 0 picks one. Afterwards its id is unknown.
-func (p *Portal) PurgeTicket(id uint64) (uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	id = p.binned("tickets", id)
-	for _, i := range p.bin {
-		if i.id == id && i.module == "tickets" {
-			p.purge(i)
-			return id, nil
-		}
-	}
-	return 0, fmt.Errorf("purge ticket %d: %w", id, ErrNoRecord)
-}
-
-// purge removes a bin item's record for good. p.mu is held.
-func (p *Portal) purge(i binItem) {
-	switch i.module {
-	case "tickets":
-		if _, t, err := p.editTicket(i.id, func(t *ticket) bool { return t.state == Trashed }); err == nil {
-			t.state = Purged
-			p.storeTicket(t)
-		}
-	case "products":
-		r := *p.products.rows[i.id]
-		r.state = Purged
-		p.storeProduct(&r)
-	case "contracts":
-		r := *p.contracts.rows[i.id]
-		r.state = Purged
-		p.contracts.put(r.id, &r)
-	}
-	p.takeFromBin(i.id)
 }
 
 // DeleteSpam marks a live ticket as spam and deletes it for good in one go: it never is in the recycle bin. id 0 picks one.

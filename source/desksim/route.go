@@ -22,14 +22,16 @@ type router map[string]map[string]*endpoint
 
 // call is one request on its way through an endpoint.
 type call struct {
-	p      *Portal
-	r      *http.Request
-	now    time.Time
-	q      query
-	id     uint64
-	body   []byte // the reply's body, appended to
-	status int    // default 200
-	stale  bool   // a stale replica answers
+	p         *Portal
+	r         *http.Request
+	now       time.Time
+	class     string // the endpoint's, once it is found
+	q         query
+	id        uint64
+	body      []byte // the reply's body, appended to
+	status    int    // default 200
+	stale     bool   // a stale replica answers a GET by id
+	staleList bool   // a stale replica answers a search or a list
 }
 
 // find returns the endpoint, the id in the path, and the refusal.

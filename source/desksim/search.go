@@ -37,17 +37,15 @@ func searchTickets(c *call) *apiError {
 	if sortBy == "relevance" {
 		sortBy, descending = "createdTime", !descending
 	}
-	page, count := p.index.page(&p.gen, f, sortBy, descending, c.q.number("from", 0), c.q.number("limit", 10))
-	c.body = make([]byte, 0, 2048*len(page)+64)
-	c.openList()
-	var scratch ticket
-	for i, seq := range page {
-		if i > 0 {
+	n := c.openList()
+	count := c.ticketPage(p.index, f, sortBy, descending, c.q.number("from", 0), c.q.number("limit", 10), func(t *ticket) {
+		if n > 0 {
 			c.body = append(c.body, ',')
 		}
-		c.body = p.appendTicketSearch(c.body, p.index.load(&p.gen, seq, &scratch))
-	}
-	c.closeSearch(len(page), count)
+		n++
+		c.body = p.appendTicketSearch(c.body, t)
+	})
+	c.closeSearch(n, count)
 	return nil
 }
 
@@ -73,6 +71,7 @@ type ticketFilter struct {
 	custom                                   []customFilter
 	hidden                                   map[uint64]bool
 	archived, spam                           bool // also those
+	salt                                     uint64
 	p                                        *Portal
 }
 
@@ -82,8 +81,8 @@ type customFilter struct {
 }
 
 func (p *Portal) newTicketFilter(q query) *ticketFilter {
-	f := &ticketFilter{p: p, created: q.span("createdTimeRange"), modified: q.span("modifiedTimeRange"), due: q.span("dueDateRange"),
-		answered: q.span("customerResponseTimeRange"), id: q.id("id"), number: q.id("ticketNumber"), departments: q.idSet("departmentId"),
+	f := &ticketFilter{p: p, salt: p.tieSalt(), created: p.span(q, "createdTimeRange"), modified: p.span(q, "modifiedTimeRange"),
+		due: p.span(q, "dueDateRange"), answered: p.span(q, "customerResponseTimeRange"), id: q.id("id"), number: q.id("ticketNumber"), departments: q.idSet("departmentId"),
 		assignee: q.id("assigneeId"), contact: q.id("contactId"), account: q.id("accountId"), product: q.id("productId"), status: q["status"],
 		priority: q["priority"], channel: q["channel"], category: q["category"], tag: q["tag"], all: strings.ToLower(q["_all"]),
 		subject: strings.ToLower(q["subject"]), description: strings.ToLower(q["description"]), hidden: p.faults.hiddenDepartments(), spam: !p.cfg.HideSpam}
@@ -197,7 +196,7 @@ func (v *ticketView) page(g *generator, f *ticketFilter, sortBy string, descendi
 	visit := v.collector(g, f, skip, limit, &rows, &count)
 	switch {
 	case f.timesOnly() && f.modified == always && sortBy == "createdTime":
-		v.byCreated(f.created, descending, func(seq uint32) bool { return visit(seq) && len(rows) < limit })
+		v.byCreated(f.created, descending, f.salt, func(seq uint32) bool { return visit(seq) && len(rows) < limit })
 		lo, hi := v.createdSpan(f.created)
 		return rows, v.listedWithin(f, lo, hi)
 	case f.id != 0:
@@ -205,9 +204,9 @@ func (v *ticketView) page(g *generator, f *ticketFilter, sortBy string, descendi
 			visit(seq)
 		}
 	case sortBy == "modifiedTime":
-		v.byModified(f.modified, descending, visit)
+		v.byModified(f.modified, descending, f.salt, visit)
 	case sortBy == "createdTime":
-		v.byCreated(f.created, descending, visit)
+		v.byCreated(f.created, descending, f.salt, visit)
 	default:
 		return v.sortedPage(g, f, sortBy, descending, skip, limit)
 	}
@@ -237,23 +236,30 @@ func (v *ticketView) collector(g *generator, f *ticketFilter, skip, limit int, r
 func (v *ticketView) sortedPage(g *generator, f *ticketFilter, sortBy string, descending bool, skip, limit int) ([]uint32, int) {
 	var found []uint32
 	var count int
-	v.byCreated(f.created, false, v.collector(g, f, 0, 1<<40, &found, &count))
+	v.byCreated(f.created, false, 0, v.collector(g, f, 0, 1<<40, &found, &count))
 	var scratch ticket
 	keys := make(map[uint32]int64, len(found))
 	for _, seq := range found {
 		keys[seq] = sortKey(v.load(g, seq, &scratch), sortBy)
 	}
-	slices.SortStableFunc(found, func(a, b uint32) int {
-		if descending {
-			return cmp.Compare(keys[b], keys[a])
-		}
-		return cmp.Compare(keys[a], keys[b])
-	})
-	return found[min(skip, len(found)):min(skip+limit, len(found))], count
+	slices.SortStableFunc(found, func(a, b uint32) int { return f.inOrder(a, b, keys[a], keys[b], descending) })
+	return window(found, skip, limit), count
+}
+
+// inOrder compares two tickets by their sort keys.
+func (f *ticketFilter) inOrder(a, b uint32, keyA, keyB int64, descending bool) int {
+	if descending {
+		keyA, keyB = keyB, keyA
+	}
+	return cmp.Or(cmp.Compare(keyA, keyB), tie(f.salt, uint64(a), uint64(b)))
 }
 
 func sortKey(t *ticket, by string) int64 {
 	switch by {
+	case "createdTime":
+		return t.created
+	case "modifiedTime":
+		return t.modified
 	case "dueDate":
 		return t.due
 	case "responseDueDate":

@@ -10,7 +10,7 @@ import (
 
 // serve answers one request: accounts, keys or Desk, by path.
 func (p *Portal) serve(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", p.Now().Format(http.TimeFormat))
+	p.stampDate(w.Header(), DateArrived)
 	switch {
 	case p.closing.Err() != nil:
 		panic(http.ErrAbortHandler)
@@ -37,9 +37,13 @@ func (p *Portal) serveDesk(w http.ResponseWriter, r *http.Request) {
 	if p.broken(w, r, fault) {
 		return
 	}
-	c := &call{p: p, r: r, now: p.Now(), status: http.StatusOK, stale: fault == FaultStale}
+	c := &call{p: p, r: r, now: p.Now(), status: http.StatusOK, stale: fault == FaultStale, staleList: fault == FaultStaleList}
+	p.stampDate(w.Header(), DateRead)
 	p.catchUp()
-	if err := c.answer(w.Header()); err != nil {
+	err := c.answer(w.Header())
+	p.holdBack(c)
+	p.stampDate(w.Header(), DateSent)
+	if err != nil {
 		p.refuse(w, err)
 		return
 	}
@@ -104,7 +108,7 @@ func (c *call) answer(h http.Header) *apiError {
 	if err != nil {
 		return err
 	}
-	c.id = id
+	c.id, c.class = id, e.class
 	q, badQuery := e.params.parse(c.r.URL.RawQuery)
 	if err := c.pay(e, q, h); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (p *Portal) appendTicketSearch(b []byte, t *ticket) []byte {
 	ticketLastThread(&o, t)
 	o.boolean("isRead", t.isRead)
 	o.key("contact")
-	o.b = appendContact(o.b, t.contact, false)
+	o.b = p.appendContact(o.b, t.contact, false)
 	p.ticketJoins(&o, t, incProducts|incDepartments|incTeam|incAssignee, true)
 	return o.close()
 }
@@ -152,7 +152,7 @@ func (p *Portal) ticketIncludes(o *object, t *ticket, inc include, get bool) {
 	}
 	if inc&incContacts != 0 {
 		o.key("contact")
-		o.b = appendContact(o.b, t.contact, get)
+		o.b = p.appendContact(o.b, t.contact, get)
 	}
 	p.ticketJoins(o, t, inc, false)
 	if inc&incIsRead != 0 {

@@ -39,7 +39,7 @@ type ticket struct {
 	deletedBy uint16
 	merged    uint32 // sequence number + 1 of the survivor
 
-	before *ticket // the content before the last change, one step only; what a stale replica answers
+	past[ticket]
 }
 
 // ticketText holds texts given by a caller, unescaped; nil members come from the seeds.

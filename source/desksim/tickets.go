@@ -1,6 +1,7 @@
 package desksim
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -53,27 +54,30 @@ func listTickets(c *call) *apiError {
 	}
 	sortBy, descending := c.q.sort("-createdTime")
 	skip := max(c.q.number("from", p.cfg.ListBase)-p.cfg.ListBase, 0)
-	page, _ := p.tickets.page(&p.gen, f, sortBy, descending, skip, c.q.number("limit", 25))
-	names, picked := c.q["fields"]
-	c.openList()
-	var scratch ticket
-	for i, seq := range page {
-		if i > 0 {
-			c.body = append(c.body, ',')
-		}
-		t := p.tickets.load(&p.gen, seq, &scratch)
-		if !picked {
-			c.body = p.appendTicketList(c.body, t, c.q.includes())
-			continue
-		}
-		row, ok := pickFields(p.appendTicketGet(nil, t, c.q.includes()), names)
-		if !ok {
-			return errInternal // an unknown name gave 500 on a live portal
-		}
-		c.body = append(c.body, row...)
+	bad := false
+	c.listReply(func(add func(func([]byte) []byte)) {
+		c.ticketPage(p.tickets, f, sortBy, descending, skip, c.q.number("limit", 25), func(t *ticket) {
+			add(func(b []byte) []byte {
+				b, ok := p.appendListRow(b, t, c.q)
+				bad = bad || !ok
+				return b
+			})
+		})
+	})
+	if bad {
+		return errInternal // an unknown name gave 500 on a live portal
 	}
-	c.closeList(len(page))
 	return nil
+}
+
+// appendListRow writes a row of GET /tickets, with `fields` the members it names; an unknown name is not ok.
+func (p *Portal) appendListRow(b []byte, t *ticket, q query) ([]byte, bool) {
+	names, picked := q["fields"]
+	if !picked {
+		return p.appendTicketList(b, t, q.includes()), true
+	}
+	row, ok := pickFields(p.appendTicketGet(nil, t, q.includes()), names)
+	return append(b, row...), ok
 }
 
 // pickFields replaces a projection by the named members and id; cf is accepted but null (seen on a live portal).
@@ -126,11 +130,11 @@ func getTicket(c *call) *apiError {
 	defer p.mu.RUnlock()
 	var scratch ticket
 	t := p.readable(c.id, c.stale, &scratch)
-	if t == nil {
+	if t == nil || p.unborn(t.id(), t.born) {
 		return errNotFound
 	}
 	if p.faults.hiddenDepartments()[kindDepartment.id(t.department)] {
-		return errForbidden
+		return p.errUnseen()
 	}
 	c.body = p.appendTicketGet(c.body, t, c.q.includes())
 	return nil
@@ -139,8 +143,8 @@ func getTicket(c *call) *apiError {
 // readable returns the ticket a GET of id answers with, nil for 404. p.mu is held.
 func (p *Portal) readable(id uint64, stale bool, scratch *ticket) *ticket {
 	t := p.ticketByID(id, scratch)
-	if t != nil && stale && t.before != nil {
-		t = t.before
+	if t != nil {
+		t = seen(p, t, t.past, stale)
 	}
 	if t != nil && t.merged != 0 && p.cfg.MergedAnswers {
 		t = p.ticketByID(kindTicket.id(t.merged-1), scratch)
@@ -209,7 +213,10 @@ func (p *Portal) archivedOf(dept uint64) []*ticket {
 			rows = append(rows, t)
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b *ticket) int { return int(b.created - a.created) })
+	salt := p.tieSalt()
+	slices.SortStableFunc(rows, func(a, b *ticket) int {
+		return cmp.Or(cmp.Compare(b.created, a.created), tie(salt, uint64(a.seq), uint64(b.seq)))
+	})
 	return rows
 }
 

@@ -24,11 +24,14 @@ type TruthRow struct {
 	// Last is the content a purged record had, in the shape of Get; nil for the others.
 	Last     json.RawMessage
 	Archived bool // tickets only
+	// List is a ticket's row of GET /tickets, or of GET /tickets/archivedTickets when it is archived, without include; nil for
+	// what neither shows, and for other tables.
+	List json.RawMessage
 }
 
 // Truth yields every record of a table, deleted ones too, in order of creation: tickets, departments, products,
 // organization_fields or contracts. It shows the portal itself, not the lagging search index, under faults (hidden
-// departments) but without hidden keys. Rows are rendered one by one; a change made meanwhile may or may not be seen.
+// departments) but without hidden keys, stale replicas and Config.CreateLag. Rows are rendered one by one; a change made meanwhile may or may not be seen.
 // An unknown table yields nothing.
 func (p *Portal) Truth(table string) iter.Seq[TruthRow] {
 	return func(yield func(TruthRow) bool) {
@@ -59,17 +62,22 @@ func (p *Portal) ticketTruth(i int) (TruthRow, bool) {
 		r.Last = p.appendTicketGet(nil, &last, 0)
 		return r, true
 	}
-	r.Get = p.appendTicketGet(nil, t, 0)
+	r.Get = p.appendTicketGet(make([]byte, 0, rowSize), t, 0)
 	hidden := p.faults.hiddenDepartments()[kindDepartment.id(t.department)]
 	if hidden && t.state == Live {
 		r.State, r.Get = Hidden, nil
 	}
 	mark := markOf(t)
+	if !hidden && (mark == markLive || mark == markSpam && !p.cfg.HideSpam || mark == markArchived) {
+		r.List = p.appendTicketList(make([]byte, 0, rowSize), t, 0)
+	}
 	if !hidden && (mark == markLive || mark == markSpam && !p.cfg.HideSpam || mark == markArchived && p.cfg.ArchivedInSearch) {
-		r.Search = p.appendTicketSearch(nil, t)
+		r.Search = p.appendTicketSearch(make([]byte, 0, rowSize), t)
 	}
 	return r, true
 }
+
+const rowSize = 4096 // of one rendered ticket, about
 
 func newTruth(id uint64, s State, deletedAt int64) TruthRow {
 	r := TruthRow{ID: id, State: s, Key: strconv.FormatUint(id, 10)}
@@ -86,7 +94,12 @@ func (p *Portal) departmentTruth(i int) (TruthRow, bool) {
 		return TruthRow{}, false
 	}
 	d := p.departments.rows[p.departments.ids[i]]
-	if p.faults.hiddenDepartments()[d.id] {
+	switch {
+	case d.removedAt != 0:
+		r := newTruth(d.id, Purged, d.removedAt)
+		r.Last = appendDepartment(nil, d, true)
+		return r, true
+	case p.faults.hiddenDepartments()[d.id]:
 		return newTruth(d.id, Hidden, 0), true
 	}
 	r := newTruth(d.id, Live, 0)

@@ -28,6 +28,7 @@ const (
 	markTrashed
 	markPurged
 	markSpam
+	markAbsent // not there yet (reserve)
 	markCount
 )
 
@@ -113,17 +114,22 @@ func (v *ticketView) load(g *generator, seq uint32, scratch *ticket) *ticket {
 	return scratch
 }
 
+// reserve takes a place for the new ticket t, where nothing lists it until it is put: tickets need not be put in the order
+// of their creation.
+func (v *ticketView) reserve(t *ticket) {
+	v.created = append(v.created, t.created)
+	v.modified = append(v.modified, t.modified)
+	v.state = append(v.state, markAbsent)
+	v.tally(int(t.seq), markAbsent)
+	v.insert(uint64(t.modified)<<32 | uint64(t.seq))
+}
+
 // put stores t, new or changed, and keeps the orders.
 func (v *ticketView) put(t *ticket) {
-	v.rows[t.seq] = t
 	if int(t.seq) == len(v.created) {
-		v.created = append(v.created, t.created)
-		v.modified = append(v.modified, t.modified)
-		v.state = append(v.state, markOf(t))
-		v.tally(int(t.seq), markOf(t))
-		v.insert(uint64(t.modified)<<32 | uint64(t.seq))
-		return
+		v.reserve(t)
 	}
+	v.rows[t.seq] = t
 	v.blocks[t.seq/blockSize][v.state[t.seq]]--
 	v.state[t.seq] = markOf(t)
 	v.tally(int(t.seq), markOf(t))
@@ -163,34 +169,23 @@ func (v *ticketView) createdSpan(s span) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// byCreated calls visit for the tickets created within s, oldest first or newest first, equal seconds by ascending id.
-// visit returns false to stop.
-func (v *ticketView) byCreated(s span, newestFirst bool, visit func(seq uint32) bool) {
+// byCreated calls visit for the tickets created within s, oldest first or newest first, equal seconds by ascending id or as
+// salt says (tieSalt). visit returns false to stop.
+func (v *ticketView) byCreated(s span, newestFirst bool, salt uint64, visit func(seq uint32) bool) {
 	lo, hi := v.createdSpan(s)
-	if !newestFirst {
-		for i := lo; i < hi; i++ {
-			if !visit(uint32(i)) {
-				return
-			}
-		}
+	if newestFirst || salt != 0 {
+		inGroups(lo, hi, newestFirst, salt, func(i int) int64 { return v.created[i] }, func(i int) (uint32, bool) { return uint32(i), true }, visit)
 		return
 	}
-	for end := hi; end > lo; {
-		start := end - 1
-		for start > lo && v.created[start-1] == v.created[end-1] {
-			start--
+	for i := lo; i < hi; i++ {
+		if !visit(uint32(i)) {
+			return
 		}
-		for i := start; i < end; i++ {
-			if !visit(uint32(i)) {
-				return
-			}
-		}
-		end = start
 	}
 }
 
 // byModified is byCreated by modification time.
-func (v *ticketView) byModified(s span, newestFirst bool, visit func(seq uint32) bool) {
+func (v *ticketView) byModified(s span, newestFirst bool, salt uint64, visit func(seq uint32) bool) {
 	lo, hi := 0, len(v.byMod)
 	if s.from > 0 {
 		lo, _ = slices.BinarySearch(v.byMod, uint64(s.from)<<32)
@@ -198,25 +193,14 @@ func (v *ticketView) byModified(s span, newestFirst bool, visit func(seq uint32)
 	if s.to < 1<<32-1 {
 		hi, _ = slices.BinarySearch(v.byMod, uint64(max(s.to, -1)+1)<<32)
 	}
-	each := func(i int) bool { return v.isStale(v.byMod[i]) || visit(uint32(v.byMod[i])) }
-	if !newestFirst {
-		for i := lo; i < hi; i++ {
-			if !each(i) {
-				return
-			}
-		}
+	if newestFirst || salt != 0 {
+		second := func(i int) int64 { return int64(v.byMod[i] >> 32) }
+		inGroups(lo, hi, newestFirst, salt, second, func(i int) (uint32, bool) { return uint32(v.byMod[i]), !v.isStale(v.byMod[i]) }, visit)
 		return
 	}
-	for end := hi; end > lo; {
-		start := end - 1
-		for start > lo && v.byMod[start-1]>>32 == v.byMod[end-1]>>32 {
-			start--
+	for i := lo; i < hi; i++ {
+		if !v.isStale(v.byMod[i]) && !visit(uint32(v.byMod[i])) {
+			return
 		}
-		for i := start; i < end; i++ {
-			if !each(i) {
-				return
-			}
-		}
-		end = start
 	}
 }

@@ -112,7 +112,8 @@ func readBody(r *http.Request) (webhookBody, *apiError) {
 func (p *Portal) knownDepartment(id uint64) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.departments.rows[id] != nil
+	d := p.departments.rows[id]
+	return d != nil && d.removedAt == 0
 }
 
 func createWebhook(c *call) *apiError {
