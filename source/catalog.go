@@ -1,5 +1,7 @@
 package source
 
+import "slices"
+
 // The catalog: every field of the five resources, from Zoho's OpenAPI files
 // (Ticket, Department, Product, Contract, Field, FieldOld, Search) and live
 // captures. A field that is not here is not lost: it is kept in _extra.
@@ -193,3 +195,10 @@ var fieldResource = newResource(OrganizationFields, "", join(
 	optional(content(KindJSON, "allowedValues", "pickListValues", "lookup", "lookupProperties", "properties")),
 	optional(detail(KindJSON, "associatedDepartments")),
 ))
+
+// TellsLife reports whether a GET of the table says that a record is in the
+// recycle bin. Contracts have no such key (Zoho OAS Contract.json): a reply
+// says only that the record is not purged.
+func (r *Resource) TellsLife() bool {
+	return slices.ContainsFunc(r.Fields, func(f Field) bool { return f.Name == "isDeleted" || f.Name == "isTrashed" })
+}

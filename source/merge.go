@@ -122,7 +122,8 @@ func Contradicts(held Head, o Observation) Contradiction {
 	case o.Evidence == EvidenceGet || held.Version == 0 && held.AsOf() == 0:
 		return NoContradiction
 	case o.Life == LifeDeleted:
-		if !held.Deleted && (o.AsOf <= 0 || lifeStamp(o).Compare(held.Life) < 0) {
+		// Content from later than the deletion: it may have been restored since.
+		if !held.Deleted && (o.AsOf <= 0 || lifeStamp(o).Compare(held.Life) < 0 || o.AsOf < held.Content.AsOf) {
 			return VisibleInBin
 		}
 		return NoContradiction

@@ -144,6 +144,14 @@ func (s *Seen) add(e Evidence, rec *Record) {
 	}
 }
 
+// Lacks are the content fields that this portal's GETs carry and a reply to one
+// does not.
+func (c *Coverage) Lacks(rec *Record) FieldSet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.res.required[Content].Intersect(c.seen.Get).Without(rec.Present)
+}
+
 // expected is what a whole register looks like at this portal. Content that
 // only one kind of reply carries is still content: a row without it is a hint,
 // or it would blank what the other brought (rule 2).
@@ -279,7 +287,7 @@ func (c *Coverage) FromEvent(ev Event, rec *Record) Observation {
 	if ev.ZohoNow != 0 && o.AsOf > ev.ZohoNow+maxEventLead || o.AsOf == 0 || !ev.Trust {
 		o.AsOf, o.SeenAt, o.Record, o.Hint = 0, 0, nil, true
 		if deleted {
-			o.Life = LifeDeleted
+			o.Life = LifeDeleted // without an as_of nothing is merged; the re-read knows what was said
 		}
 		return o
 	}

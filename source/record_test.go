@@ -184,7 +184,7 @@ func TestEventsFromTheFutureAreHints(t *testing.T) {
 	if o := cov.FromEvent(Event{Type: "Ticket_Update", Time: now + maxEventLead, ZohoNow: now, Trust: true}, rec); o.Hint || o.AsOf == 0 {
 		t.Errorf("inside the bound: %+v", o)
 	}
-	if o := cov.FromEvent(Event{Type: "Ticket_Delete", Deleted: true, Time: now + maxEventLead + 1, ZohoNow: now, Trust: true}, rec); !o.Hint || o.AsOf != 0 || o.Life != LifeUnknown {
+	if o := cov.FromEvent(Event{Type: "Ticket_Delete", Deleted: true, Time: now + maxEventLead + 1, ZohoNow: now, Trust: true}, rec); !o.Hint || o.AsOf != 0 || o.Life != LifeDeleted {
 		t.Errorf("beyond the bound: %+v", o)
 	}
 }

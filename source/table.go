@@ -118,6 +118,9 @@ func (s FieldSet) Union(t FieldSet) FieldSet { return FieldSet{s[0] | t[0], s[1]
 // Intersect returns the indices that are in s and t.
 func (s FieldSet) Intersect(t FieldSet) FieldSet { return FieldSet{s[0] & t[0], s[1] & t[1]} }
 
+// Without leaves out the fields of t.
+func (s FieldSet) Without(t FieldSet) FieldSet { return FieldSet{s[0] &^ t[0], s[1] &^ t[1]} }
+
 // Covers reports whether every index of t is in s.
 func (s FieldSet) Covers(t FieldSet) bool { return t[0]&^s[0] == 0 && t[1]&^s[1] == 0 }
 

@@ -35,7 +35,8 @@ const creditProbe = 30 * time.Minute
 // method is pure but for the receiver, and all times are handed in.
 type budget struct {
 	perDay     int64   // the portal's allowance: configured, or the largest seen; 0 = unknown
-	configured bool    // perDay is the user's word
+	configured bool    // perDay is the user's word, as long as no new day refutes it
+	most       int64   // the user's word for good, 0 without
 	share      float64 // reserve as a share of perDay
 	fixed      int64   // reserve as a number, instead of share when above 0
 
@@ -44,14 +45,17 @@ type budget struct {
 	heard   time.Time // when a call was last let through or answered
 	resetAt time.Time // next 00:00 of the data centre
 	zone    *time.Location
+	newDay  bool // the next reply tells how many credits a day begins with
 
 	spent      int64 // by this client
 	byPriority [source.ForHydration + 1]int64
 	today      int64 // by this client since the last reset
+	hydrated   int64 // of today, for hydration; calls in flight included
+	polls      pollPace
 }
 
 func newBudget(cfg Config, zone *time.Location, now time.Time) budget {
-	b := budget{perDay: int64(cfg.CreditsPerDay), configured: cfg.CreditsPerDay > 0, share: cfg.Reserve,
+	b := budget{perDay: int64(cfg.CreditsPerDay), most: int64(cfg.CreditsPerDay), configured: cfg.CreditsPerDay > 0, share: cfg.Reserve,
 		fixed: int64(cfg.ReserveCredits), left: -1, zone: zone, heard: now}
 	if b.configured {
 		b.left = b.perDay
@@ -67,13 +71,18 @@ func nextMidnight(now time.Time, zone *time.Location) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone).UTC()
 }
 
+// newDayFor is how long after midnight a reply still tells what a day begins
+// with: the portal's other integrations have not spent much by then.
+const newDayFor = time.Hour
+
 // roll starts a new day when its time has come.
 func (b *budget) roll(now time.Time) {
 	if now.Before(b.resetAt) {
 		return
 	}
+	b.newDay = true
 	b.resetAt = nextMidnight(now, b.zone)
-	b.today = 0
+	b.today, b.hydrated = 0, 0
 	b.forget()
 }
 
@@ -95,8 +104,8 @@ func (b *budget) reserve() int64 {
 
 // floor is the number of credits that calls of a priority leave untouched:
 // re-reads may use half of the reserve (an event must not wait for midnight),
-// polls none of it, and the bulk of snapshot and hydration leaves a tenth of
-// the rest to polls as well.
+// polls none of it, the bulk of a snapshot leaves a tenth of the rest to polls
+// as well, and hydration half of the rest to everybody else.
 func (b *budget) floor(p source.Priority) int64 {
 	r := b.reserve()
 	switch p {
@@ -104,12 +113,17 @@ func (b *budget) floor(p source.Priority) int64 {
 		return r / 2
 	case source.ForPoll:
 		return r
+	case source.ForSnapshot:
+		return r + (b.perDay-r)/10
 	}
-	return r + (b.perDay-r)/10
+	return r + (b.perDay-r)/2
 }
 
 // allows reports whether a call of that priority and cost may be sent.
 func (b *budget) allows(p source.Priority, weight int64) bool {
+	if p == source.ForHydration && b.hydrated+weight > b.hydrationDay() {
+		return false
+	}
 	return b.left < 0 || b.left-b.pending-weight >= b.floor(p)
 }
 
@@ -122,9 +136,23 @@ func (b *budget) probeAt() time.Time {
 	return at
 }
 
-func (b *budget) sent(weight int64, now time.Time) {
+func (b *budget) sent(p source.Priority, weight int64, now time.Time) {
 	b.pending += weight
+	b.spend(p, weight)
 	b.heard = now
+}
+
+// unsent takes back what sent noted.
+func (b *budget) unsent(p source.Priority, weight int64) {
+	b.pending -= weight
+	b.spend(p, -weight)
+}
+
+// spend counts towards the share of hydration.
+func (b *budget) spend(p source.Priority, weight int64) {
+	if p == source.ForHydration {
+		b.hydrated = max(b.hydrated+weight, 0)
+	}
 }
 
 // settle replaces the expected cost of a call by what its reply told. cost and
@@ -139,21 +167,46 @@ func (b *budget) settle(p source.Priority, expected, cost, left int64, charged b
 		cost = 0
 	}
 	b.spent, b.today, b.byPriority[p] = b.spent+cost, b.today+cost, b.byPriority[p]+cost
+	b.spend(p, cost-expected)
 	switch {
 	case left >= 0:
 		b.left = left
-		if !b.configured {
-			b.perDay = max(b.perDay, left+cost)
-		}
+		b.newDay = b.newDay && b.resetAt.Sub(now) > 24*time.Hour-newDayFor
+		b.learn(left + cost)
 	case b.left >= 0:
 		b.left = max(b.left-cost, 0)
+	}
+	if p == source.ForPoll {
+		b.polls.spent(cost, b.perDay, now)
 	}
 	return cost
 }
 
+// learn takes a reply's word for the day's allowance: the largest seen, and at
+// most the configured one. A configured figure, or one of better days, stands
+// until a day begins with far fewer credits: floors that are shares of what the
+// portal never has would hold everything back for ever. In the middle of a day
+// few credits left may as well have been spent by others.
+func (b *budget) learn(had int64) {
+	switch {
+	case b.newDay && had < b.perDay-b.perDay/10:
+		b.perDay, b.configured = had, false
+	case b.configured:
+	case b.most > 0:
+		b.perDay = min(b.most, max(b.perDay, had))
+	default:
+		b.perDay = max(b.perDay, had)
+	}
+	b.newDay = false
+}
+
 // why explains to people what held-back calls wait for.
 func (b *budget) why() string {
-	return fmt.Sprintf("%d credits left today, %d are reserved for other integrations", max(b.left, 0), b.reserve())
+	why := fmt.Sprintf("%d credits left today, %d are reserved for other integrations", max(b.left, 0), b.reserve())
+	if b.configured {
+		why += fmt.Sprintf(" (of %d a day by credits.per_day)", b.perDay)
+	}
+	return why
 }
 
 // Credits is what a connection has spent and has left, as far as it knows.

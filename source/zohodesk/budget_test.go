@@ -24,9 +24,9 @@ func TestFloorsByPriority(t *testing.T) {
 		fixed                         int64
 		reread, poll, snapshot, hydra int64
 	}{
-		{"a fifth", 0.2, 0, 10_000, 20_000, 28_000, 28_000},
-		{"none", 0, 0, 0, 0, 10_000, 10_000},
-		{"a number", 0.2, 5000, 2500, 5000, 14_500, 14_500},
+		{"a fifth", 0.2, 0, 10_000, 20_000, 28_000, 60_000},
+		{"none", 0, 0, 0, 0, 10_000, 50_000},
+		{"a number", 0.2, 5000, 2500, 5000, 14_500, 52_500},
 		{"more than there is", 0, 200_000, 50_000, 100_000, 100_000, 100_000},
 	}
 	for _, c := range cases {
@@ -63,7 +63,7 @@ func TestBudgetLearnsFromHeadersAndEstimatesWithoutThem(t *testing.T) {
 	if !learning.allows(source.ForHydration, 100) {
 		t.Error("nothing is known yet, so nothing is held back")
 	}
-	learning.sent(3, now)
+	learning.sent(source.ForPoll, 3, now)
 	learning.settle(source.ForPoll, 3, 5, 79_995, true, now)
 	if learning.perDay != 80_000 || learning.left != 79_995 || learning.spent != 5 || learning.byPriority[source.ForPoll] != 5 || learning.pending != 0 {
 		t.Errorf("learned %+v", learning)
@@ -71,7 +71,7 @@ func TestBudgetLearnsFromHeadersAndEstimatesWithoutThem(t *testing.T) {
 
 	told := newBudget(Config{Reserve: 0.2, CreditsPerDay: 1000}, time.UTC, now)
 	for range 100 {
-		told.sent(3, now)
+		told.sent(source.ForSnapshot, 3, now)
 		told.settle(source.ForSnapshot, 3, -1, -1, true, now)
 	}
 	if told.left != 700 || told.today != 300 {

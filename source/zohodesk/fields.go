@@ -2,6 +2,8 @@ package zohodesk
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -67,8 +69,10 @@ func (c *Client) FieldsEndpoint(module string) string {
 // Fields returns all fields of a module in one page, as records of
 // OrganizationFields, and apart the metadata of its custom fields. It asks
 // /fields, and /organizationFields when that is refused (any 4xx but 429 and
-// 401, whatever its body) or keeps failing, and remembers per module which one
-// answered: what the retired one says is not documented.
+// 401, whatever its body), and remembers per module which one answered: what the
+// retired one says is not documented. Where the retired one answered last, a
+// failure that may pass is a reason to ask /fields; the other way round it is
+// none, since /organizationFields tells less and would blank the rest.
 //
 // A module that neither knows is FaultInvalid or FaultNotFound, one that may
 // not be read FaultForbidden: the caller skips it and derives no absence.
@@ -80,12 +84,19 @@ func (c *Client) Fields(ctx context.Context, p source.Priority, module string) (
 			c.fields.note(module, resource)
 			return page, customFields(page.Records), nil
 		}
-		if ctx.Err() != nil || source.IsFault(err, source.FaultUnauthorized) {
+		if ctx.Err() != nil || source.IsFault(err, source.FaultUnauthorized) || passing(err) && resource == NewFields && len(failures) == 0 {
 			return source.Page{}, nil, err
 		}
 		failures = append(failures, err)
 	}
 	return source.Page{}, nil, weightier(failures)
+}
+
+// passing reports whether a failure may be gone next time: anything but a
+// refusal of the resource itself.
+func passing(err error) bool {
+	var call *source.CallError
+	return errors.As(err, &call) && (call.Status < 400 || call.Status >= 500 || call.Status == http.StatusTooManyRequests)
 }
 
 func (c *Client) fieldsFrom(ctx context.Context, p source.Priority, resource, module string) (source.Page, error) {
@@ -99,7 +110,7 @@ func (c *Client) fieldsFrom(ctx context.Context, p source.Priority, resource, mo
 	if err != nil {
 		return source.Page{}, err
 	}
-	page.At = r.at
+	page.At, page.Resource = r.at, resource
 	return page, nil
 }
 

@@ -158,7 +158,7 @@ func (g *governor) release(now time.Time) {
 func (g *governor) next(now time.Time) *waiter {
 	w := g.queue.take(g.turn, g.budget.allows)
 	if w == nil && !now.Before(g.budget.probeAt()) {
-		w = g.queue.take(g.turn, func(source.Priority, int64) bool { return true })
+		w = g.queue.take(g.turn, func(p source.Priority, _ int64) bool { return p < source.ForHydration })
 	}
 	return w
 }
@@ -166,22 +166,25 @@ func (g *governor) next(now time.Time) *waiter {
 func (g *governor) grant(w *waiter, now time.Time) {
 	g.turn++
 	g.inFlight++
-	g.budget.sent(w.weight, now)
+	g.budget.sent(w.priority, w.weight, now)
 	w.ready <- &pass{g: g, priority: w.priority, weight: w.weight, turn: g.turn, inFlight: g.inFlight}
 }
 
 // nextWake is when waiters must look again without anyone leaving: the end of
-// a hold, or the next probe when credits hold them back. mu is held.
+// a hold, the next probe when credits hold them back, or for hydration, which
+// is no reason for a probe, the next day. mu is held.
 func (g *governor) nextWake(now time.Time) time.Time {
 	switch {
 	case g.queue.empty():
 		return time.Time{}
 	case now.Before(g.holdUntil):
 		return g.holdUntil
-	case g.inFlight < g.pace.slots():
+	case g.inFlight >= g.pace.slots():
+		return time.Time{}
+	case g.queue.urgent():
 		return g.budget.probeAt()
 	}
-	return time.Time{}
+	return g.budget.resetAt
 }
 
 // unused gives a pass back: nothing was sent.
@@ -190,7 +193,7 @@ func (p *pass) unused() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
-	g.budget.pending -= p.weight
+	g.budget.unsent(p.priority, p.weight)
 	g.move()
 }
 
@@ -203,7 +206,12 @@ func (p *pass) done(o outcome) {
 	now := g.clock.Now()
 	g.inFlight--
 	g.calls++
+	trusted := g.budget.configured
 	cost := g.budget.settle(p.priority, p.weight, o.weight, o.remaining, o.throttle == noThrottle, now)
+	if trusted && !g.budget.configured {
+		g.log.Warn().Int64("per_day", g.budget.most).Int64("day_began_with", g.budget.perDay).
+			Msg("the portal has fewer credits a day than credits.per_day says: Zoho's figure is used")
+	}
 	g.stats.credits(p.priority, cost)
 	switch {
 	case o.throttle == tooMany:
@@ -241,7 +249,8 @@ func (g *governor) hold(retryAfter time.Duration, now time.Time) {
 	g.budget.left = 0
 }
 
-// waiting says until when calls are held back and why; zero when they are not.
+// waiting says until when calls are held back and why; zero when they are not,
+// or only hydration is, which has a share of its own.
 func (g *governor) waiting() (time.Time, string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -249,7 +258,7 @@ func (g *governor) waiting() (time.Time, string) {
 	switch {
 	case now.Before(g.holdUntil):
 		return g.holdUntil.UTC(), g.holdWhy
-	case !g.queue.empty() && g.inFlight < g.pace.slots() && now.Before(g.wake):
+	case g.queue.urgent() && g.inFlight < g.pace.slots() && now.Before(g.wake):
 		return g.budget.resetAt, g.budget.why()
 	}
 	return time.Time{}, ""

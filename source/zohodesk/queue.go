@@ -30,13 +30,16 @@ func (q *queue) remove(w *waiter) {
 	}
 }
 
-func (q *queue) empty() bool {
-	for _, line := range q.lines {
+func (q *queue) empty() bool { return !q.urgent() && len(q.lines[source.ForHydration]) == 0 }
+
+// urgent reports whether anything but hydration waits.
+func (q *queue) urgent() bool {
+	for _, line := range q.lines[:source.ForHydration] {
 		if len(line) > 0 {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // take removes and returns the waiter whose turn it is among those that may
