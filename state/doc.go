@@ -17,5 +17,6 @@
 //
 // Revisions of keys and sequences of logs grow strictly, start at the creation time of the stream in milliseconds
 // since 1970 UTC rather than at 1, and so keep growing when the state is lost and made anew: a lease's epoch or an
-// event position from before the loss is always the smaller one.
+// event position from before the loss is always the smaller one. State that is restored from a backup counts the same
+// numbers a second time; its users have to tell (package pipeline for positions, the leader in cmd/deskhouse for epochs).
 package state

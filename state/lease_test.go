@@ -153,6 +153,20 @@ func TestLeaseIsLostWhenTheServerIsGoneForLonger(t *testing.T) {
 	}
 }
 
+// A disk that is full for longer than the ttl must not end the one process that holds the folder.
+func TestEmbeddedLeaseOutlastsABrokenServer(t *testing.T) {
+	cfg := embeddedConfig(t)
+	clock := clockwork.NewFakeClock()
+	cfg.Clock = clock
+	s := openStore(t, cfg)
+	l := mustAcquire(t, s, 30*time.Second)
+	s.nc.Close()
+	clock.Advance(time.Hour)
+	if err := l.renew(testContext(t), clock); err == nil || errors.Is(err, ErrLeaseLost) {
+		t.Fatalf("after the ttl: %v", err)
+	}
+}
+
 // With an embedded server the folder's lock proves that the process before is dead.
 func TestEmbeddedLeaseOfADeadProcessIsTakenAtOnce(t *testing.T) {
 	cfg := embeddedConfig(t)
@@ -164,5 +178,23 @@ func TestEmbeddedLeaseOfADeadProcessIsTakenAtOnce(t *testing.T) {
 	second := mustAcquire(t, openStore(t, cfg), time.Hour)
 	if second.Epoch() <= first.Epoch() {
 		t.Errorf("epoch %d after %d", second.Epoch(), first.Epoch())
+	}
+}
+
+func TestCheckTellsWhetherTheLeaseIsHeld(t *testing.T) {
+	a, b, clock := twoReplicas(t)
+	first := mustAcquire(t, a, time.Minute)
+	clock.Advance(45 * time.Second)
+	if err := first.Check(testContext(t)); err != nil {
+		t.Fatalf("check of a lease that is held: %v", err)
+	}
+	clock.Advance(45 * time.Second) // beyond the first minute: the check has renewed it
+	if _, err := b.AcquireLease(testContext(t), "p", time.Minute); !errors.Is(err, ErrHeld) {
+		t.Fatalf("acquire after the check: %v", err)
+	}
+	clock.Advance(time.Minute)
+	mustAcquire(t, b, time.Minute)
+	if err := first.Check(testContext(t)); !errors.Is(err, ErrLeaseLost) {
+		t.Errorf("check of a lease that was taken over: %v", err)
 	}
 }
