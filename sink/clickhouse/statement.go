@@ -28,8 +28,14 @@ func (w *Warehouse) dbArg() args { return args{"db": w.cfg.Database} }
 // scanner is one row of a result.
 type scanner interface{ Scan(dest ...any) error }
 
-// exec runs a statement without values.
+// exec runs a statement without values. One that writes a definition is not
+// tried on a full disk.
 func (w *Warehouse) exec(ctx context.Context, op, sql string) error {
+	if defines(sql) {
+		if err := w.room(ctx, op); err != nil {
+			return err
+		}
+	}
 	return classify(op, w.conn.Exec(w.tagged(ctx), sql))
 }
 

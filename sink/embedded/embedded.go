@@ -20,6 +20,8 @@
 //     nothing. system.parts, merges, processes, dictionaries and tables are readable; asynchronous_metrics does not exist.
 //   - A query ends when the context of its native connection is cancelled. A table whose stored definition cannot be read stops the
 //     start, it is not left out.
+//   - On a full disk CREATE and ALTER report success and leave an empty definition behind, on which the engine never starts again.
+//     Start refuses a disk with less than 16 MB free, rows are refused below 64 MB; whoever changes definitions looks first.
 //   - Data acknowledged survives kill -9. With the configuration written here inserts are fsynced as well (about 25 ms an
 //     insert instead of 12).
 //   - Up to 4,096 connections (max_connections); one more is not refused, it waits unanswered until another closes.

@@ -9,13 +9,14 @@ import (
 )
 
 // What Start can fail with, to be tested with errors.Is. None of them passes by itself: they need a person, except that
-// ErrInUse ends when the other process does.
+// ErrInUse ends when the other process does, and ErrNoSpace when somebody makes room.
 var (
 	ErrLibraryMissing  = errors.New("embedded engine: library not found")
 	ErrLibraryUnusable = errors.New("embedded engine: library cannot be loaded on this platform")
 	ErrEngineMissing   = errors.New("embedded engine: program deskhouse-engine not found")
 	ErrInUse           = errors.New("embedded engine: data folder in use")
 	ErrPort            = errors.New("embedded engine: port taken")
+	ErrNoSpace         = errors.New("embedded engine: too little disk space free")
 )
 
 // InUseError says who holds the data folder. It is an ErrInUse.
