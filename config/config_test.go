@@ -173,6 +173,9 @@ func TestEverythingSample(t *testing.T) {
 	if got := p.Resync.Next(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)); !got.Equal(time.Date(2026, 7, 5, 0, 30, 0, 0, time.UTC)) {
 		t.Errorf("next resync %s", got)
 	}
+	if p.Resync.Missed != MissedSkip {
+		t.Errorf("missed %s", p.Resync.Missed)
+	}
 	if s := c.State; s.URL != "nats://n1:4222,nats://n2:4222" || s.User != "u" || s.Password.Reveal() != "nats-password" ||
 		s.Log != (Log{MaxBytes: 1 << 30, Reserve: 100e6}) || s.Dir != "/var/lib/deskhouse" {
 		t.Errorf("state %+v", s)

@@ -14,20 +14,33 @@ type Resync struct {
 	Cron string `json:"cron" yaml:"cron"`
 	// TimeZone is an IANA name, UTC by default.
 	TimeZone string `json:"time_zone" yaml:"time_zone"`
+	Missed   Missed `json:"missed" yaml:"missed"`
 
 	schedule cron.Schedule
 	location *time.Location
 }
 
-// Next returns the first run after t, in UTC.
+// Missed is what becomes of a run whose time passed while nothing ran.
+type Missed string
+
+// The values of Missed: once, as soon as it can (the default), or not at all. Some deletions are found by nothing but a
+// resync, and what keeps a service down at night (patches, a machine asleep) tends to come back at the same hour, so a
+// run that was due is owed. However many were missed, one makes up for all; the reserve of credits holds for it too.
+const (
+	MissedRun  Missed = "run"
+	MissedSkip Missed = "skip"
+)
+
+// Next returns the first run after t, in UTC. Times of day are those of TimeZone: one that does not exist on the day that
+// summer time begins is left out, one that comes twice on the day that it ends is run twice (robfig/cron).
 func (r Resync) Next(t time.Time) time.Time { return r.schedule.Next(t.In(r.location)).UTC() }
 
 func resync(v value) *Resync {
 	if v.absent() {
 		return nil
 	}
-	f := v.fields("cron", "time_zone")
-	r := &Resync{location: time.UTC, TimeZone: "UTC"}
+	f := v.fields("cron", "time_zone", "missed")
+	r := &Resync{location: time.UTC, TimeZone: "UTC", Missed: choice(f["missed"], MissedRun, MissedSkip)}
 	r.Cron, _ = f["cron"].required(`five fields, such as "0 3 * * *"`).text()
 	if name, ok := f["time_zone"].text(); ok {
 		r.TimeZone, r.location = name, timeZone(f["time_zone"], name)
