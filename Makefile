@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
 SEEDS ?= 20
+ROUNDS ?= 50
 FUZZTIME ?= 30s
 
 # The race detector needs cgo, and that a C compiler. CI always has one.
@@ -40,6 +41,9 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 sim: ## simulation test over SEEDS seeds
 	go test -count=1 -timeout 30m -run '^TestSimulation' ./pipeline -sim.seeds=$(SEEDS)
 
+crash: deps ## crash service and engine ROUNDS times; full disks; a paused service
+	go test -count=1 -v -timeout 90m -run '^Test(Crash|DiskFull|OldLeader)$$' ./cmd/deskhouse -crash.rounds=$(ROUNDS)
+
 bench: deps build ## all benchmarks
 	go test -run '^$$' -bench . -benchmem ./source/... ./sink/... ./state/... ./pipeline/...
 
@@ -53,4 +57,4 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 ci: lint test sim ## what .ci/run calls
 
-.PHONY: help deps build demo test lint sim bench bench-quick fuzz ci
+.PHONY: help deps build demo test lint sim crash bench bench-quick fuzz ci

@@ -46,6 +46,9 @@ func newApplier(d deps, events EventLog, writers map[source.Table]*writer, trust
 // run follows the log from the message after the checkpoint until ctx ends. A
 // broken reader is opened again where it stood.
 func (a *applier) run(ctx context.Context) error {
+	if err := a.learnTime(ctx); err != nil {
+		return err
+	}
 	next := a.applied + 1
 	return retry(ctx, a.clock, a.log, "follow the event log", func(ctx context.Context) error {
 		r, err := a.events.Read(ctx, next)
@@ -64,6 +67,20 @@ func (a *applier) run(ctx context.Context) error {
 			next = m.Seq + 1
 		}
 	})
+}
+
+// learnTime waits until Zoho's time is known: an event from the future must not
+// date anything. A portal that refuses to be asked has its events taken as they
+// are.
+func (a *applier) learnTime(ctx context.Context) error {
+	err := retry(ctx, a.clock, a.log, "ask for Zoho's time", func(ctx context.Context) error {
+		_, err := a.deps.zohoNow(ctx)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn().Err(err).Msg("Zoho's time is not known: events from the future are not recognised")
+	}
+	return ctx.Err()
 }
 
 // apply hands one message's observations to the writers.

@@ -56,7 +56,7 @@ func newTrash(t *testing.T) (*trash, *rig, *binReader, func()) {
 	b := &trash{gone: map[uint64]bool{}, gets: map[uint64]int{}}
 	r := newRig(t, b.desk(t), nil, nil)
 	w := newWriter(source.Tickets, r.deps)
-	return b, r, &binReader{deps: r.deps, w: w}, spawn(r.readers(w)...)
+	return b, r, newBinReader(r.deps, w), spawn(r.readers(w)...)
 }
 
 func must(t *testing.T, err error) {
@@ -100,7 +100,7 @@ func TestTheBinDeletesHidesNoContentAndFindsRestores(t *testing.T) {
 	})
 }
 
-func TestWhatWasPurgedIsAskedForOnce(t *testing.T) {
+func TestWhatWasPurgedIsAskedForTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, r, reader, stop := newTrash(t)
 		defer stop()
@@ -114,15 +114,15 @@ func TestWhatWasPurgedIsAskedForOnce(t *testing.T) {
 			time.Sleep(time.Hour)
 			synctest.Wait()
 		}
-		if b.gets[1] != 2 || !r.mem.row(source.Tickets, 1).Deleted {
-			t.Fatalf("asked %d times (404 counts the second time), deleted %v", b.gets[1], r.mem.row(source.Tickets, 1).Deleted)
+		if b.gets[1] != 4 || !r.mem.row(source.Tickets, 1).Deleted {
+			t.Fatalf("asked %d times (twice, and 404 counts the second time), deleted %v", b.gets[1], r.mem.row(source.Tickets, 1).Deleted)
 		}
 		// a new process remembers it
-		second := &binReader{deps: r.deps, w: reader.w}
+		second := newBinReader(r.deps, reader.w)
 		must(t, second.round(t.Context(), true))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if b.gets[1] != 2 {
+		if b.gets[1] != 4 {
 			t.Fatalf("asked %d times after a restart", b.gets[1])
 		}
 	})

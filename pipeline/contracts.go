@@ -43,11 +43,9 @@ func (g *getTable) full(ctx context.Context, r *reading, resume bool) error {
 		if err != nil {
 			return err
 		}
-		out, err := g.w.write(ctx, obs)
-		if err != nil {
+		if err := r.write(ctx, obs); err != nil {
 			return err
 		}
-		r.add(out)
 		if st.Place = next; resume {
 			return g.saveSnapshot(ctx, g.w.table, st)
 		}

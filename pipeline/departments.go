@@ -18,6 +18,9 @@ func (t *departmentTable) full(ctx context.Context, r *reading, _ bool) error {
 	if err != nil {
 		return err
 	}
+	if r.brief {
+		return r.write(ctx, obs)
+	}
 	keys := make([]source.Key, len(obs))
 	for i := range obs {
 		keys[i] = obs[i].Key
@@ -26,9 +29,7 @@ func (t *departmentTable) full(ctx context.Context, r *reading, _ bool) error {
 	if err != nil {
 		return err
 	}
-	out, err := t.w.write(ctx, append(obs, details...))
-	r.add(out)
-	return err
+	return r.write(ctx, append(obs, details...))
 }
 
 // list is every row of the list; its as_of is that of its earliest page.
@@ -48,17 +49,4 @@ func (t *departmentTable) list(ctx context.Context, r *reading) ([]source.Observ
 		obs[i] = t.w.cov.FromFullList(rec, knownAt, r.origin)
 	}
 	return obs, err
-}
-
-func (t *departmentTable) poll(ctx context.Context) error {
-	r := &reading{origin: originPoll, priority: source.ForPoll}
-	obs, err := t.list(ctx, r)
-	if err != nil {
-		return err
-	}
-	if _, err := t.w.write(ctx, obs); err != nil {
-		return err
-	}
-	t.progress.polled(t.w.table, r.started)
-	return nil
 }

@@ -29,6 +29,7 @@ func (t *fieldTable) full(ctx context.Context, r *reading, _ bool) error {
 			obs = append(obs, fields...)
 		case ctx.Err() == nil && (!transient(err) || !t.ours(module)):
 			refused = err
+			r.unanswer(module)
 			t.log.Debug().Err(err).Str("module", module).Msg("fields of this module are not to be had")
 		default:
 			return err
@@ -37,8 +38,7 @@ func (t *fieldTable) full(ctx context.Context, r *reading, _ bool) error {
 	if answered == 0 {
 		return refused
 	}
-	out, err := t.w.write(ctx, obs)
-	r.add(out)
+	err := r.write(ctx, obs)
 	t.progress.read(t.w.table, len(obs))
 	return err
 }
@@ -61,8 +61,11 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 	if r.started.IsZero() {
 		r.started = page.At.Date
 	}
+	if err := t.remember(ctx, r, module, page.Resource); err != nil {
+		return nil, err
+	}
 	for _, table := range t.tables {
-		if source.Lookup(table).Module == module {
+		if source.Lookup(table).Module == module && !r.dry {
 			if err := t.schema.apply(ctx, table, custom); err != nil {
 				return nil, err
 			}
@@ -75,11 +78,28 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 	return obs, r.note(ctx, page.Records)
 }
 
-func (t *fieldTable) poll(ctx context.Context) error {
-	r := &reading{origin: originPoll, priority: source.ForPoll}
-	if err := t.full(ctx, r, false); err != nil {
+// usual is the resource that answered for each module when it was first read.
+func (t *fieldTable) usual(ctx context.Context) (map[string]string, error) {
+	usual := map[string]string{}
+	_, err := t.loadJSON(ctx, resourcesKey(t.name), &usual)
+	return usual, err
+}
+
+// remember notes which resource answers for a module: the two of Zoho list
+// different fields, so the other one proves no absence. It changes only when a
+// person accepts what that loses.
+func (t *fieldTable) remember(ctx context.Context, r *reading, module, resource string) error {
+	usual, err := t.usual(ctx)
+	if err != nil || usual[module] == resource {
 		return err
 	}
-	t.progress.polled(t.w.table, r.started)
-	return nil
+	if usual[module] != "" && !r.adopt {
+		r.unanswer(module)
+		return nil
+	}
+	if r.dry {
+		return nil
+	}
+	usual[module] = resource
+	return t.saveJSON(ctx, resourcesKey(t.name), usual)
 }

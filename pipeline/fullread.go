@@ -24,6 +24,7 @@ type fullRead struct {
 	keys   *keyReader
 	ranges *ranges
 	origin string
+	put    func(context.Context, []source.Observation, func(outcome)) error
 	// save stores the ranges' progress, nil when there is nothing to resume.
 	save func(context.Context) error
 	// seen is told the keys of every page before it is written, nil for none.
@@ -125,7 +126,7 @@ func (f *fullRead) hand(ctx context.Context, s *span, st step) error {
 	}
 	f.rows.Add(int64(len(obs)))
 	f.progress.read(f.w.table, len(obs))
-	return f.w.submit(ctx, obs, func(o outcome) {
+	return f.put(ctx, obs, func(o outcome) {
 		f.mu.Lock()
 		f.total.add(o)
 		f.mu.Unlock()

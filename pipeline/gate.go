@@ -6,6 +6,22 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
+// turn is a lock whose waiters give up when their context ends.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
+
 // byteGate bounds the bytes in a queue. One item larger than the whole gate
 // passes alone rather than never.
 type byteGate struct {

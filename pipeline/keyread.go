@@ -123,8 +123,8 @@ func (k *keyReader) dense(ctx context.Context, at int64, st step) (step, error) 
 		st.page.Records = append(st.page.Records, r)
 	}
 	st.page.Bad = append(st.page.Bad, all.bad...)
-	if got := int64(len(all.rows) + len(all.bad)); got < all.want || all.lost {
-		st.incomplete = fmt.Sprintf("%s at one second: %d rows of %s can be read, there are more (%d by count)", k.by, got, k.table, all.want)
+	if all.short() || all.lost {
+		st.incomplete = fmt.Sprintf("%s at one second: %d rows of %s can be read, there are more (%d by count)", k.by, len(all.rows)+len(all.bad), k.table, all.want)
 	}
 	return st, nil
 }
@@ -134,22 +134,27 @@ type second struct {
 	rows map[source.Key]*source.Record
 	bad  [][]byte
 	want int64 // search's own count of them
-	cut  bool  // there are more than offsets reach
+	cut  bool  // there are more than offsets showed
 	lost bool  // a part that cannot be divided further is cut
 }
 
-// bothEnds reads what offsets reach of q, in both orders if need be.
+// bothEnds reads what offsets reach of q, in both orders if need be: because
+// there are more rows than offsets reach, or because rows that are equal in
+// order came in another one with each page, so that some were not shown.
 func (k *keyReader) bothEnds(ctx context.Context, q source.Query, into *second) error {
 	for _, desc := range []bool{false, true} {
 		q.Desc = desc
 		ended, err := k.byOffset(ctx, q, into)
-		if err != nil || ended {
+		if err != nil || ended && !into.short() {
 			return err
 		}
 	}
 	into.cut = true
 	return nil
 }
+
+// short reports whether search counts more rows than were read.
+func (s *second) short() bool { return int64(len(s.rows)+len(s.bad)) < s.want }
 
 // byOffset pages through q until a page shows nothing beyond the overlap, or
 // offsets end. As in a list, pages overlap, and while none of the overlap
@@ -207,10 +212,11 @@ func (k *keyReader) parts(ctx context.Context, q source.Query, into *second, fil
 			q.Filter = map[string]string{}
 		}
 		q.Filter[filter] = v
-		part := second{rows: into.rows}
+		part := second{rows: map[source.Key]*source.Record{}}
 		if err := k.bothEnds(ctx, q, &part); err != nil {
 			return err
 		}
+		maps.Copy(into.rows, part.rows)
 		next := finer[filter]
 		switch {
 		case part.cut && next == "":

@@ -342,7 +342,7 @@ func readInParallel(t *testing.T, s *shelf, seconds int64, delay *rand.Rand) err
 	defer stop()
 	k := s.reader()
 	k.desk = desk
-	f := &fullRead{deps: r.deps, w: w, keys: k, ranges: newRanges(shelfStart, shelfStart+seconds*1000), origin: originSnapshot}
+	f := &fullRead{deps: r.deps, w: w, put: w.submit, keys: k, ranges: newRanges(shelfStart, shelfStart+seconds*1000), origin: originSnapshot}
 	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 	defer cancel()
 	if err := f.run(ctx, readWorkers); err != nil {
@@ -381,7 +381,7 @@ func TestFullReadEndsOnARefusal(t *testing.T) {
 		k := s.reader()
 		k.desk = desk
 		rs := newRanges(shelfStart, shelfStart+5_000_000)
-		f := &fullRead{deps: r.deps, w: w, keys: k, ranges: rs, origin: originSnapshot}
+		f := &fullRead{deps: r.deps, w: w, put: w.submit, keys: k, ranges: rs, origin: originSnapshot}
 		if err := f.run(t.Context(), readWorkers); !source.IsFault(err, source.FaultForbidden) {
 			t.Fatalf("error %v, want the refusal", err)
 		}

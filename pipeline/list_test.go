@@ -209,7 +209,7 @@ func TestAFailedPollKeepsItsWatermark(t *testing.T) {
 			}}
 		r := newRig(t, desk, nil, nil)
 		tickets := newWriter(source.Tickets, r.deps)
-		for table, reader := range map[source.Table]tableReader{
+		for table, reader := range map[source.Table]poller{
 			source.Tickets:   &searchTable{deps: r.deps, w: tickets, list: &getTable{deps: r.deps, w: tickets}},
 			source.Contracts: &getTable{deps: r.deps, w: newWriter(source.Contracts, r.deps)},
 		} {

@@ -104,6 +104,11 @@ func (d deps) getEach(ctx context.Context, w *writer, p source.Priority, keys []
 			case err != nil:
 				refused[i] = err
 			case rec.Key == k && rec.Modified >= held[k].Modified:
+				if origin == originPoll { // a resync has its own guard
+					if whole, err := d.keepsColumns(gctx, w, rec, held[k]); err != nil || !whole {
+						return err
+					}
+				}
 				obs[i] = w.cov.FromGet(rec, at, held[k], origin)
 			}
 			return nil

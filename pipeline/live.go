@@ -14,21 +14,43 @@ import (
 // live is one table's life: load it once, then poll it.
 func (p *Pipeline) live(ctx context.Context, t source.Table) error {
 	tp := p.tables[t]
+	if p.cfg.Mode == Passive {
+		return p.standBy(ctx, tp)
+	}
 	if err := p.awaitFields(ctx, t); err != nil {
 		return err
 	}
 	if err := p.patiently(ctx, t, func(ctx context.Context) error { return p.load(ctx, tp) }, tp.loaded); err != nil {
 		return err
 	}
+	if p.cfg.Mode == Once {
+		p.progress.phase(t, PhaseFollowing, "")
+		return nil
+	}
+	if err := p.patiently(ctx, t, func(ctx context.Context) error { return p.recover(ctx, t) }, make(chan struct{})); err != nil {
+		return err
+	}
 	p.progress.phase(t, PhaseFollowing, "")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return p.loop(ctx, t, "poll", p.cfg.Polls[t], tp.polls, func(ctx context.Context, _ bool) error { return tp.reader.poll(ctx) })
+		return p.loop(ctx, t, "poll", p.cfg.Polls[t], tp.polls, func(ctx context.Context, _ bool) error { return p.poll(ctx, tp) })
 	})
 	if tp.bin != nil {
-		g.Go(func() error { return p.loop(ctx, t, "recycle bin", p.cfg.Bin, tp.binRounds, tp.bin.round) })
+		g.Go(func() error {
+			return p.loop(ctx, t, "recycle bin", p.cfg.Bin, tp.binRounds, tp.bin.round)
+		})
 	}
+	g.Go(func() error { return p.hydrate(ctx, t) })
 	return g.Wait()
+}
+
+// standBy is the life of a table that is neither loaded nor polled.
+func (p *Pipeline) standBy(ctx context.Context, tp *table) error {
+	st, err := p.loadSnapshot(ctx, tp.w.table)
+	if err == nil && st.Done {
+		close(tp.loaded)
+	}
+	return err
 }
 
 // fieldsWait is how long the other tables wait for the field metadata.
@@ -66,8 +88,8 @@ func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(contex
 			return ctx.Err()
 		}
 		once()
-		if err == nil {
-			return nil
+		if err == nil || permanent(err) {
+			return err
 		}
 		p.progress.phase(t, PhaseSkipped, err.Error())
 		p.log.Error().Err(err).Str("table", string(t)).Msg("table is skipped, the others go on")
@@ -82,18 +104,21 @@ func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(contex
 // nothing else would tell.
 func (p *Pipeline) load(ctx context.Context, tp *table) error {
 	st, err := p.loadSnapshot(ctx, tp.w.table)
-	if err != nil || st.Done {
+	if err != nil {
 		return err
+	}
+	if st.Done {
+		return p.resume(ctx, tp.w.table, st)
 	}
 	p.progress.phase(tp.w.table, PhaseSnapshot, "")
-	if err := p.wholeBin(ctx, tp); err != nil {
+	if _, err := p.wholeBin(ctx, tp); err != nil {
 		return err
 	}
-	r := &reading{origin: originSnapshot, priority: source.ForSnapshot}
+	r := &reading{origin: originSnapshot, priority: source.ForSnapshot, put: tp.w.submit}
 	if err := tp.reader.full(ctx, r, true); err != nil {
 		return err
 	}
-	if err := p.wholeBin(ctx, tp); err != nil {
+	if _, err := p.wholeBin(ctx, tp); err != nil {
 		return err
 	}
 	if st, err = p.loadSnapshot(ctx, tp.w.table); err != nil {
@@ -109,21 +134,38 @@ func (p *Pipeline) load(ctx context.Context, tp *table) error {
 	p.progress.polled(tp.w.table, time.UnixMilli(st.Started).UTC())
 	p.log.Info().Str("table", string(tp.w.table)).Int("rows", r.total.Seen).Int("re-reads", r.total.Hints).
 		Strs("incomplete", r.incomplete).Msg("snapshot finished")
+	return p.remember(ctx, tp.w.table)
+}
+
+// resume goes on with a table that is loaded: it is as complete as its last poll
+// left it, unless it is to be recovered.
+func (p *Pipeline) resume(ctx context.Context, t source.Table, st snapshotState) error {
+	if st.Started == 0 {
+		return p.dated(ctx, t, st)
+	}
+	if why, err := p.kv.Load(ctx, recoveryKey(p.name, t)); err != nil || why != nil {
+		return err
+	}
+	last := pollState{Watermark: st.Started}
+	if _, err := p.loadJSON(ctx, pollKey(p.name, t), &last); err != nil {
+		return err
+	}
+	p.progress.polled(t, time.UnixMilli(last.Watermark).UTC())
 	return nil
 }
 
 // wholeBin reads the recycle bin to its end. A portal that refuses it (scope) is
 // loaded all the same; the bin's own loop goes on complaining.
-func (p *Pipeline) wholeBin(ctx context.Context, tp *table) error {
+func (p *Pipeline) wholeBin(ctx context.Context, tp *table) (outcome, error) {
 	if tp.bin == nil {
-		return nil
+		return outcome{}, nil
 	}
-	err := tp.bin.round(ctx, true)
+	out, err := tp.bin.read(ctx, true)
 	if err != nil && (!transient(err) || source.IsFault(err, source.FaultBadReply)) {
 		p.log.Warn().Err(err).Str("table", string(tp.w.table)).Msg("recycle bin cannot be read: restores are found by resync only")
-		return nil
+		return out, nil
 	}
-	return err
+	return out, err
 }
 
 // loop does a round at every interval and on request. A failed round is logged
@@ -135,6 +177,10 @@ func (p *Pipeline) loop(ctx context.Context, t source.Table, what string, every 
 		var req request
 		select {
 		case <-timer.Chan():
+			if wait := p.pollPause(t, what); wait > 0 {
+				timer.Reset(wait)
+				continue
+			}
 		case req = <-asked:
 		case <-ctx.Done():
 			return ctx.Err()

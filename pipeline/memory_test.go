@@ -2,9 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"deskhouse/source"
@@ -21,13 +26,61 @@ type memWarehouse struct {
 	changes  map[uint64]source.Change
 	runs     map[string]map[source.Key]bool
 	reports  []source.RunReport
+	shadows  map[source.Table]memShadow
 	writes   int
 	failNext int // that many writes fail, after having stored the rows
+
+	seed   uint64 // decides which of two rows of one version is seen
+	epoch  uint64 // rows of an earlier one are refused
+	down   atomic.Bool
+	tokens map[uint64]bool                      // blocks that were stored
+	filled map[source.Table]map[source.Key]bool // rows that ever had content
+	broken []string                             // what a warehouse cannot make up for
+}
+
+var errFenced = errors.New("rows of an earlier epoch are refused")
+
+// fence refuses the rows of earlier epochs from now on.
+func (m *memWarehouse) fence(epoch uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch = epoch
+}
+
+// admit refuses a block of an earlier leader, and reports whether it was stored
+// before: its deduplication token is known. The caller holds mu.
+func (m *memWarehouse) admit(epoch, token uint64) (known bool, err error) {
+	if m.down.Load() {
+		return false, errors.New("the warehouse is down")
+	}
+	if epoch < m.epoch {
+		return false, errFenced
+	}
+	known = m.tokens[token]
+	m.tokens[token] = true
+	return known, nil
+}
+
+// tokenOf names the rows of a block as sink/clickhouse does: by key, version,
+// content and who wrote them.
+func tokenOf(t source.Table, reg source.Register, epoch uint64, each func(add func(k source.Key, version, content uint64))) uint64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, t, reg, epoch)
+	each(func(k source.Key, version, content uint64) { fmt.Fprintf(h, "/%s %d %d", k, version, content) })
+	return h.Sum64()
+}
+
+func (m *memWarehouse) wrong(format string, args ...any) {
+	if len(m.broken) < 5 {
+		m.broken = append(m.broken, fmt.Sprintf(format, args...))
+	}
 }
 
 func newMemWarehouse() *memWarehouse {
 	return &memWarehouse{main: map[source.Table]map[source.Key]source.State{},
 		sides: map[source.Table]map[source.Register]map[source.Key]source.SideRow{}, pos: map[string]uint64{},
+		shadows: map[source.Table]memShadow{},
+		tokens:  map[uint64]bool{}, filled: map[source.Table]map[source.Key]bool{},
 		custom: map[string]bool{}, changes: map[uint64]source.Change{}, runs: map[string]map[source.Key]bool{}}
 }
 
@@ -43,22 +96,33 @@ func (m *memWarehouse) Heads(_ context.Context, t source.Table, keys []source.Ke
 	return heads, nil
 }
 
-func (m *memWarehouse) Write(_ context.Context, t source.Table, rows []source.Row, _ uint64) error {
+func (m *memWarehouse) Write(_ context.Context, t source.Table, rows []source.Row, epoch uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	known, err := m.admit(epoch, tokenOf(t, source.Content, epoch, func(add func(source.Key, uint64, uint64)) {
+		for i := range rows {
+			add(rows[i].Key, rows[i].Version, rows[i].Content.Hash)
+		}
+	}))
+	if err != nil {
+		return err
+	}
 	if m.main[t] == nil {
 		m.main[t] = map[source.Key]source.State{}
 	}
-	for _, r := range rows {
-		held := m.main[t][r.Key]
-		if r.Version < held.Version {
-			continue
+	if m.filled[t] == nil {
+		m.filled[t] = map[source.Key]bool{}
+	}
+	if !known {
+		if m.shadows[t] != nil {
+			m.putRows(m.shadows[t], m.main[t], rows)
 		}
-		st := r.State
-		if st.Record == nil && st.Content.AsOf > 0 {
-			st.Record = held.Record
+		m.putRows(m.main[t], m.main[t], rows)
+		for i := range rows {
+			if rows[i].Content.AsOf > 0 {
+				m.filled[t][rows[i].Key] = true
+			}
 		}
-		m.main[t][r.Key] = st
 	}
 	m.writes++
 	if m.failNext > 0 {
@@ -66,6 +130,33 @@ func (m *memWarehouse) Write(_ context.Context, t source.Table, rows []source.Ro
 		return context.DeadlineExceeded
 	}
 	return nil
+}
+
+// putRows applies rows to a table; content that is carried over comes from
+// held. Two different rows of one version are a fault of the writer; either of
+// them may be seen.
+func (m *memWarehouse) putRows(into, held map[source.Key]source.State, rows []source.Row) {
+	for _, r := range rows {
+		was := into[r.Key]
+		if r.Version < was.Version {
+			continue
+		}
+		if r.Version == was.Version {
+			if r.Head != was.Head {
+				m.wrong("two rows of %s have version %d", r.Key, r.Version)
+			}
+			if m.seed++; mixed(m.seed)%2 == 0 {
+				continue
+			}
+		}
+		st := r.State
+		if st.Record == nil && st.Content.AsOf > 0 {
+			if st.Record = held[r.Key].Record; held[r.Key].Content != st.Content {
+				m.wrong("%s carries content as of %d over, and %d is held", r.Key, st.Content.AsOf, held[r.Key].Content.AsOf)
+			}
+		}
+		into[r.Key] = st
+	}
 }
 
 func (m *memWarehouse) SideStamps(_ context.Context, t source.Table, reg source.Register, keys []source.Key) (map[source.Key]source.Stamp, error) {
@@ -80,9 +171,17 @@ func (m *memWarehouse) SideStamps(_ context.Context, t source.Table, reg source.
 	return out, nil
 }
 
-func (m *memWarehouse) WriteSide(_ context.Context, t source.Table, reg source.Register, rows []source.SideRow, _ uint64) error {
+func (m *memWarehouse) WriteSide(_ context.Context, t source.Table, reg source.Register, rows []source.SideRow, epoch uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	known, err := m.admit(epoch, tokenOf(t, reg, epoch, func(add func(source.Key, uint64, uint64)) {
+		for i := range rows {
+			add(rows[i].Key, uint64(rows[i].Stamp.AsOf)<<4|uint64(rows[i].Stamp.Rank), rows[i].Stamp.Hash)
+		}
+	}))
+	if err != nil || known {
+		return err
+	}
 	if m.sides[t] == nil {
 		m.sides[t] = map[source.Register]map[source.Key]source.SideRow{}
 	}
@@ -100,7 +199,13 @@ func (m *memWarehouse) WriteSide(_ context.Context, t source.Table, reg source.R
 func (m *memWarehouse) WriteChanges(_ context.Context, changes []source.Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.down.Load() {
+		return errors.New("the warehouse is down")
+	}
 	for _, c := range changes {
+		if was, ok := m.changes[c.ID]; ok && (was.Key != c.Key || was.At != c.At || was.Op != c.Op) {
+			m.wrong("changes of %s and %s have one id", was.Key, c.Key)
+		}
 		m.changes[c.ID] = c
 	}
 	return nil
@@ -208,6 +313,132 @@ func (m *memWarehouse) EndRun(_ context.Context, run string) error {
 	return nil
 }
 
+func (m *memWarehouse) Totals(_ context.Context, t source.Table) (map[source.Register]uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return map[source.Register]uint64{source.Content: uint64(len(m.main[t])),
+		source.Listed: uint64(len(m.sides[t][source.Listed])), source.Detail: uint64(len(m.sides[t][source.Detail]))}, nil
+}
+
+func (m *memWarehouse) Departments(_ context.Context, t source.Table, keys []source.Key) (map[source.Key]uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[source.Key]uint64{}
+	for _, k := range keys {
+		if id := departmentOf(m.main[t][k]); id != 0 {
+			out[k] = id
+		}
+	}
+	return out, nil
+}
+
+func (m *memWarehouse) VisibleIn(_ context.Context, t source.Table) (map[uint64]uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[uint64]uint64{}
+	for _, st := range m.main[t] {
+		if !st.Deleted {
+			out[departmentOf(st)]++
+		}
+	}
+	return out, nil
+}
+
+func departmentOf(st source.State) uint64 {
+	if st.Deleted || st.Record == nil {
+		return 0
+	}
+	id, _ := strconv.ParseUint(st.Record.Text("departmentId"), 10, 64)
+	return id
+}
+
+func (m *memWarehouse) Filled(_ context.Context, t source.Table, keys []source.Key) (map[source.Key]source.FieldSet, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[source.Key]source.FieldSet{}
+	for _, k := range keys {
+		if st := m.main[t][k]; st.Record != nil {
+			out[k] = st.Record.Filled()
+		}
+	}
+	return out, nil
+}
+
+func (m *memWarehouse) Archived(_ context.Context, keys []source.Key) (map[source.Key]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[source.Key]bool{}
+	for _, k := range keys {
+		if st := m.main[source.Tickets][k]; st.Record != nil && st.Record.Flag("isArchived") {
+			out[k] = true
+		}
+	}
+	return out, nil
+}
+
+func (m *memWarehouse) Unhydrated(_ context.Context, t source.Table, since time.Time, limit int) ([]source.Key, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var keys []source.Key
+	for k, st := range m.main[t] {
+		side := m.sides[t][source.Detail][k]
+		if !st.Deleted && st.Content.AsOf > 0 && side.Stamp.AsOf < st.Content.AsOf && (since.IsZero() || st.Content.AsOf > since.UnixMilli()) {
+			keys = append(keys, k)
+		}
+	}
+	sort.Slice(keys, func(i, j int) bool { return m.main[t][keys[i]].Content.AsOf > m.main[t][keys[j]].Content.AsOf })
+	return keys[:min(limit, len(keys))], nil
+}
+
+// memShadow is a table that is rebuilt.
+type memShadow map[source.Key]source.State
+
+func (m *memWarehouse) BeginRebuild(_ context.Context, t source.Table, _ string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shadows[t] = memShadow{}
+	for k, st := range m.main[t] {
+		if st.Deleted {
+			m.shadows[t][k] = st
+		}
+	}
+	return nil
+}
+
+func (m *memWarehouse) WriteShadow(_ context.Context, t source.Table, rows []source.Row, _ uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shadows[t] == nil {
+		return errors.New("no rebuild of " + string(t))
+	}
+	m.putRows(m.shadows[t], m.main[t], rows)
+	return nil
+}
+
+func (m *memWarehouse) SwapRebuild(_ context.Context, t source.Table) (copied uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, st := range m.main[t] {
+		if held, ok := m.shadows[t][k]; !ok || held.Version < st.Version {
+			m.shadows[t][k] = st
+			copied++
+		}
+	}
+	if len(m.shadows[t]) != len(m.main[t]) {
+		return copied, fmt.Errorf("shadow of %s has %d rows, the table %d", t, len(m.shadows[t]), len(m.main[t]))
+	}
+	m.main[t] = m.shadows[t]
+	delete(m.shadows, t)
+	return copied, nil
+}
+
+func (m *memWarehouse) DropRebuild(_ context.Context, t source.Table) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.shadows, t)
+	return nil
+}
+
 // memKV is the small state.
 type memKV struct {
 	mu sync.Mutex
@@ -253,6 +484,7 @@ func (s *memKV) List(_ context.Context, prefix string) (map[string][]byte, error
 type memLog struct {
 	mu   sync.Mutex
 	msgs []Message
+	at   []time.Time   // when each message was stored
 	news chan struct{} // closed and replaced by each append
 }
 
@@ -263,6 +495,7 @@ func (l *memLog) Append(_ context.Context, group []byte) (uint64, error) {
 	defer l.mu.Unlock()
 	seq := uint64(len(l.msgs) + 1)
 	l.msgs = append(l.msgs, Message{Seq: seq, Data: append([]byte{}, group...)})
+	l.at = append(l.at, time.Now())
 	close(l.news)
 	l.news = make(chan struct{})
 	return seq, nil
@@ -280,7 +513,13 @@ func (l *memLog) Bounds(context.Context) (first, last uint64, err error) {
 	return 1, uint64(len(l.msgs)), nil
 }
 
-// Purge keeps everything: the log has no times.
+func (l *memLog) Before(_ context.Context, t time.Time) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(sort.Search(len(l.at), func(i int) bool { return !l.at[i].Before(t) })), nil
+}
+
+// Purge keeps everything.
 func (l *memLog) Purge(context.Context, uint64, time.Time) error { return nil }
 
 type memReader struct {

@@ -19,6 +19,9 @@ type merged struct {
 	outcomes []outcome // one a submission
 }
 
+// toldDeleted asks about a record that an untrusted event calls deleted.
+const toldDeleted source.Contradiction = "said to be deleted"
+
 // hint is a record that must be read again, and why. A reply whose
 // modifiedTime is older than modified has not seen what the hint has.
 type hint struct {
@@ -32,6 +35,9 @@ type side struct {
 	stamp  source.Stamp
 	seenAt int64
 	record *source.Record
+	// renew stores the later as_of also where nothing else is news: a detail as
+	// new as the content need not be hydrated.
+	renew bool
 }
 
 // indexLag bounds how far search lags behind the records (design §4: the
@@ -43,7 +49,7 @@ const indexLag = 10 * 60 * 1000
 // same or an older as_of still counts once the index must have caught up.
 func (s side) after(held source.Stamp) (source.Stamp, bool) {
 	if held.AsOf != 0 && held.Hash == s.stamp.Hash {
-		return held, false
+		return s.stamp, s.renew && s.stamp.AsOf > held.AsOf
 	}
 	if s.stamp.Compare(held) > 0 {
 		return s.stamp, true
@@ -109,6 +115,9 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 	out.Seen++
 	if c := source.Contradicts(st.Head, o); c != source.NoContradiction {
 		h := hint{key: o.Key, reason: c}
+		if c == source.Asked && o.Life == source.LifeDeleted {
+			h.reason = toldDeleted
+		}
 		if o.Record != nil {
 			h.modified = o.Record.Modified
 		}
@@ -131,12 +140,18 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 	case source.OpRestore:
 		out.Restored++
 	}
-	if w.history && op != source.OpNone && o.Origin != originSnapshot {
+	if w.history && recorded(op, o.Origin) {
 		c := change(w.table, o, op)
 		c.Received = w.clock.Now().UTC()
 		b.changes = append(b.changes, c)
 	}
 	return next
+}
+
+// recorded reports whether the history tells of a change: not of rows that a
+// snapshot brings, nor of those that come back after the warehouse lost them.
+func recorded(op source.Op, origin string) bool {
+	return op != source.OpNone && origin != originSnapshot && (origin != originRestore || op != source.OpInsert)
 }
 
 func (b *merged) addSide(reg source.Register, o source.Observation) {
@@ -146,7 +161,7 @@ func (b *merged) addSide(reg source.Register, o source.Observation) {
 	if b.sides[reg] == nil {
 		b.sides[reg] = map[source.Key]side{}
 	}
-	next := side{stamp: source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.SideHash(reg)}, seenAt: o.SeenAt, record: o.Record}
+	next := side{stamp: source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.SideHash(reg)}, seenAt: o.SeenAt, record: o.Record, renew: reg == source.Detail}
 	held, ok := b.sides[reg][o.Key]
 	if ok {
 		stamp, news := next.after(held.stamp)

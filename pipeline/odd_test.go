@@ -111,7 +111,7 @@ func TestAResyncFindsWhatVanishedAMinuteAgo(t *testing.T) {
 			_, err := w.portal.DeleteSpam(id)
 			w.must(err)
 		}
-		report, err := w.p.Resync(context.Background(), source.Tickets, "test")
+		report, err := w.p.Resync(context.Background(), source.Tickets, ResyncOptions{Trigger: "test"})
 		w.must(err)
 		if report.Deleted != 5 {
 			t.Fatalf("report %+v", report)

@@ -26,8 +26,21 @@ type Config struct {
 	Bin     time.Duration                  // how often the recycle bin is
 	Modules []string                       // whose field metadata is read
 	Resync  cron.Schedule                  // nil = only on command
+	Hydrate map[source.Table]Hydrate       // which rows get their detail; absent = none
+	CatchUp bool                           // a scheduled resync that was missed is run late, else skipped
 	Epoch   uint64                         // of the lease this process holds
+	Mode    Mode
 }
+
+// Mode is how much of its life a sync leads.
+type Mode int
+
+// The modes. Once and Passive serve commands while no service runs.
+const (
+	Follow  Mode = iota // load, follow, poll, scheduled resyncs
+	Once                // load what is not loaded and apply the log; no polls, no schedule
+	Passive             // apply the log and queued re-reads; nothing is loaded
+)
 
 // Parts are the collaborators of a sync. Events is nil when there is no intake.
 type Parts struct {
@@ -36,6 +49,7 @@ type Parts struct {
 	KV         KV
 	Events     EventLog
 	Dead       DeadLetters
+	Purse      Purse // nil = credits bound nothing
 	Clock      clockwork.Clock
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil = no metrics
@@ -49,6 +63,8 @@ type Pipeline struct {
 	events EventLog
 	tables map[source.Table]*table
 	loaded chan struct{} // closed once every table is loaded or skipped
+	purse  Purse
+	slowed sync.Once // polls had to wait for credits, and it was said
 }
 
 // table is one table with everything that works on it.
@@ -59,7 +75,7 @@ type table struct {
 	polls     chan request
 	binRounds chan request
 	loaded    chan struct{}
-	resyncing sync.Mutex
+	resyncing turn // one comparison at a time
 }
 
 // request asks a loop to do its round now.
@@ -74,6 +90,8 @@ type deps struct {
 	dead     DeadLetters
 	covs     map[source.Table]*source.Coverage
 	rereads  *rereads
+	misses   *missGuard
+	blanks   *blanks
 	schema   *schema
 	history  map[source.Table]bool
 	epoch    uint64
@@ -89,18 +107,21 @@ const (
 	originPoll     = "poll"
 	originReread   = "re-read"
 	originResync   = "resync"
+	originRestore  = "restore" // a resync after rows or state were lost
 )
 
 // New assembles a sync; nothing runs and nothing is read before Run.
 func New(cfg Config, parts Parts) *Pipeline {
 	log := parts.Log.With().Str("pipeline", cfg.Name).Logger()
-	p := &Pipeline{cfg: cfg, events: parts.Events, tables: map[source.Table]*table{}, loaded: make(chan struct{})}
+	p := &Pipeline{cfg: cfg, events: parts.Events, purse: parts.Purse, tables: map[source.Table]*table{}, loaded: make(chan struct{})}
 	p.deps = deps{name: cfg.Name, desk: parts.Desk, wh: parts.Warehouse, kv: parts.KV, dead: parts.Dead,
 		covs:    map[source.Table]*source.Coverage{},
 		rereads: newRereads(parts.KV, cfg.Name, parts.Clock, log),
+		blanks:  newBlanks(),
 		schema:  newSchema(parts.Desk, parts.Warehouse, parts.Clock, log),
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
 		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables)}
+	p.misses = newMissGuard(parts.Warehouse, parts.Clock, p.waiting)
 	for _, t := range cfg.Tables {
 		p.covs[t] = source.NewCoverage(source.Lookup(t), source.FieldSet{}, source.FieldSet{})
 		p.tables[t] = p.newTable(t)
@@ -134,6 +155,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	for _, t := range p.cfg.Tables {
 		g.Go(func() error { return p.live(ctx, t) })
 	}
+	g.Go(func() error { return p.beats(ctx) })
+	if p.cfg.Mode == Follow {
+		g.Go(func() error { return p.recount(ctx) })
+	}
 	g.Go(func() error { return p.afterLoad(ctx) })
 	g.Go(func() error { return p.report(ctx) })
 	return g.Wait()
@@ -141,7 +166,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 // open restores what earlier runs left and finds where the log goes on.
 func (p *Pipeline) open(ctx context.Context) (from uint64, err error) {
-	if from, err = p.position(ctx); err != nil {
+	err = retry(ctx, p.clock, p.log, "find the position in the log", func(ctx context.Context) (err error) {
+		from, err = p.position(ctx)
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
 	for _, t := range p.cfg.Tables {
@@ -157,7 +186,7 @@ func (p *Pipeline) open(ctx context.Context) (from uint64, err error) {
 
 func (p *Pipeline) newTable(t source.Table) *table {
 	w := newWriter(t, p.deps)
-	tp := &table{w: w, polls: make(chan request), binRounds: make(chan request), loaded: make(chan struct{})}
+	tp := &table{w: w, polls: make(chan request), binRounds: make(chan request), loaded: make(chan struct{}), resyncing: newTurn()}
 	switch t {
 	case source.Tickets, source.Products:
 		tp.reader = &searchTable{deps: p.deps, w: w, departments: p.departmentIDs, list: &getTable{deps: p.deps, w: w}}
@@ -170,7 +199,7 @@ func (p *Pipeline) newTable(t source.Table) *table {
 	}
 	for _, b := range binTables {
 		if b == t {
-			tp.bin = &binReader{deps: p.deps, w: w}
+			tp.bin = newBinReader(p.deps, w)
 		}
 	}
 	return tp
@@ -198,6 +227,9 @@ func (p *Pipeline) afterLoad(ctx context.Context) error {
 		}
 	}
 	close(p.loaded)
+	if p.cfg.Mode != Follow {
+		return nil
+	}
 	return p.resyncs(ctx)
 }
 

@@ -46,6 +46,41 @@ type Warehouse interface {
 	// DeletedKeys are the rows that were deleted at or after since.
 	DeletedKeys(ctx context.Context, t source.Table, since time.Time) ([]source.Key, error)
 	Counts(ctx context.Context, t source.Table) (visible, deleted uint64, err error)
+	// Totals are the rows of each register's table, tombstones included: they
+	// never shrink unless rows were lost.
+	Totals(ctx context.Context, t source.Table) (map[source.Register]uint64, error)
+	// Departments are the departments that visible rows belong to; tables whose
+	// rows belong to no single one, and rows without one, are left out.
+	Departments(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]uint64, error)
+	// VisibleIn counts the visible rows of each department, 0 for those without.
+	VisibleIn(ctx context.Context, t source.Table) (map[uint64]uint64, error)
+	// Filled are the content fields that hold a value (not null, not the empty
+	// text, not an empty array) in each key's row.
+	Filled(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]source.FieldSet, error)
+	// Archived are those of these tickets that are held as archived.
+	Archived(ctx context.Context, keys []source.Key) (map[source.Key]bool, error)
+	// Unhydrated are up to limit visible rows, the newest content first, whose
+	// detail is missing or older than their content, and whose content is newer
+	// than since (zero: all).
+	Unhydrated(ctx context.Context, t source.Table, since time.Time, limit int) ([]source.Key, error)
+	Shadows
+}
+
+// Shadows rebuilds a table beside itself. One rebuild a table at a time; one
+// that is never swapped is forgotten at the next start.
+type Shadows interface {
+	// BeginRebuild makes an empty shadow of the main table and gives it the
+	// deleted rows. From then on Write writes both.
+	BeginRebuild(ctx context.Context, t source.Table, run string) error
+	// WriteShadow writes rows to the shadow alone: those that are unchanged.
+	WriteShadow(ctx context.Context, t source.Table, rows []source.Row, epoch uint64) error
+	// SwapRebuild copies what the shadow lacks or has older, checks that both
+	// hold the same keys at the same versions, and exchanges the tables. Nothing
+	// may be written meanwhile. copied are the rows that the reading did not
+	// bring.
+	SwapRebuild(ctx context.Context, t source.Table) (copied uint64, err error)
+	// DropRebuild gives a rebuild up; without one it does nothing.
+	DropRebuild(ctx context.Context, t source.Table) error
 }
 
 // KV is this process's durable small state, written under the lease.
@@ -63,6 +98,9 @@ type EventLog interface {
 	Read(ctx context.Context, from uint64) (EventReader, error)
 	// Bounds are the first and last sequence held; last < first when empty.
 	Bounds(ctx context.Context) (first, last uint64, err error)
+	// Before is the last sequence stored before a time by the log's clock, 0 when
+	// there is none.
+	Before(ctx context.Context, t time.Time) (uint64, error)
 	// Purge forgets messages up to a sequence that are older than a time.
 	Purge(ctx context.Context, upTo uint64, olderThan time.Time) error
 }

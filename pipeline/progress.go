@@ -26,6 +26,11 @@ type Progress struct {
 	Total int64
 	Rate  float64       // rows a second since the phase began
 	ETA   time.Duration // 0 = unknown or done
+	// Unhydrated are the rows whose detail is still to be read, about; HydratedBy
+	// is when that will be done at the latest as far as credits go, zero when
+	// nothing is left or nobody knows.
+	Unhydrated int64
+	HydratedBy time.Time
 }
 
 // progress collects what every goroutine knows about the tables. Safe for
@@ -44,6 +49,8 @@ type tableProgress struct {
 	rows, total int64
 	since       time.Time
 	until       time.Time // end of the phase, zero while it lasts
+	unhydrated  int64
+	hydratedBy  time.Time
 }
 
 func newProgress(clock clockwork.Clock, tables []source.Table) *progress {
@@ -84,6 +91,11 @@ func (p *progress) read(t source.Table, rows int) {
 	p.with(t, func(tp *tableProgress) { tp.rows += int64(rows) })
 }
 
+// hydration notes how many rows are still to be read for their detail.
+func (p *progress) hydration(t source.Table, left int64, by time.Time) {
+	p.with(t, func(tp *tableProgress) { tp.unhydrated, tp.hydratedBy = left, by })
+}
+
 func (p *progress) total(t source.Table, rows int64) {
 	p.with(t, func(tp *tableProgress) { tp.total = rows })
 }
@@ -105,6 +117,9 @@ func (p *progress) polled(t source.Table, at time.Time) {
 func (p *progress) resynced(r source.RunReport) {
 	p.with(r.Table, func(tp *tableProgress) {
 		tp.LastResyncAt, tp.Drift = r.Started, r.Repaired+r.Deleted+r.Resurrected
+		if r.Err == "" && !r.Incomplete && r.Started.After(tp.CompleteUntil) {
+			tp.CompleteUntil = r.Started
+		}
 	})
 }
 
@@ -127,7 +142,7 @@ func (p *progress) snapshot() ([]Progress, uint64) {
 }
 
 func (tp *tableProgress) progress(now time.Time) Progress {
-	pr := Progress{TableStatus: tp.TableStatus, Rows: tp.rows, Total: tp.total}
+	pr := Progress{TableStatus: tp.TableStatus, Rows: tp.rows, Total: tp.total, Unhydrated: tp.unhydrated, HydratedBy: tp.hydratedBy}
 	if !tp.until.IsZero() {
 		now = tp.until
 	}

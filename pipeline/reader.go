@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	// another record, or that refuses the request as it stands, is asked for
 	// again before it is taken as it is.
 	maxNoNews = 8
+	// heldBackFor is when a deletion that the guard held back is tried again.
+	heldBackFor = time.Hour
 )
 
 // reader carries out re-reads.
@@ -80,7 +83,7 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 		return nil
 	}
 	it.attempts++
-	rec, at, err := r.desk.Get(ctx, source.ForReread, it.table, it.key.ID)
+	rec, at, err := r.desk.Get(ctx, r.rereads.priority(it), it.table, it.key.ID)
 	switch {
 	case ctx.Err() != nil:
 		r.rereads.again(it, 0)
@@ -100,6 +103,9 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 		return nil
 	case err != nil:
 		r.log.Debug().Str("table", string(it.table)).Stringer("id", it.key).Err(err).Msg("re-read failed, queued again")
+		if it.attempts >= maxNoNews && waitOf(err) == 0 {
+			r.rereads.detach(it, verdictGivenUp) // a run must not wait for one record
+		}
 		r.rereads.again(it, r.wait(it, err))
 		return nil
 	}
@@ -120,21 +126,43 @@ func (r *reader) reply(ctx context.Context, w *writer, it *reread, rec *source.R
 	if other {
 		return r.merged(ctx, w, it, at, held)
 	}
-	v := verdictAlive
-	if rec.Deleted {
-		v = verdictDeleted
+	if r.rereads.isBinned(it) && !w.res.TellsLife() {
+		return r.bury(ctx, w, it, at, held, "binned") // a reply that cannot say so does not contradict the bin
+	}
+	whole, err := r.keepsColumns(ctx, w, rec, held)
+	if err != nil {
+		r.log.Warn().Err(err).Str("table", string(it.table)).Stringer("id", it.key).Msg("reply not judged, queued again")
+		r.rereads.again(it, r.wait(it, err))
+		return nil
+	}
+	if !whole {
+		r.rereads.hold(it)
+		return nil
 	}
 	r.metrics.reread(it.table, "read")
-	return w.submit(ctx, []source.Observation{w.cov.FromGet(rec, at, held, originReread)}, func(outcome) { r.rereads.finish(it, v) })
+	return w.submit(ctx, []source.Observation{w.cov.FromGet(rec, at, held, originReread)}, func(o outcome) { r.rereads.finish(it, verdictOf(o, rec.Deleted)) })
+}
+
+// verdictOf is what a reply made of its row.
+func verdictOf(o outcome, gone bool) verdict {
+	switch {
+	case o.Deleted > 0:
+		return verdictDeleted
+	case gone:
+		return verdictBuried
+	case o.Restored > 0:
+		return verdictRestored
+	case o.Changed > 0:
+		return verdictRepaired
+	}
+	return verdictAlive
 }
 
 // merged ends the re-read of an id that answers with another record, again and
 // again over minutes: it has been merged into that, and is one no more.
 func (r *reader) merged(ctx context.Context, w *writer, it *reread, at source.Timing, held source.Head) error {
 	r.log.Info().Str("table", string(it.table)).Stringer("id", it.key).Msg("answers with another record: merged")
-	r.metrics.reread(it.table, "merged")
-	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
-		func(outcome) { r.rereads.finish(it, verdictDeleted) })
+	return r.bury(ctx, w, it, at, held, "merged")
 }
 
 // settle ends a re-read that brought nothing to apply, and says why.
@@ -149,9 +177,39 @@ func (r *reader) missing(ctx context.Context, w *writer, it *reread, at source.T
 		r.rereads.again(it, missAgainAfter)
 		return nil
 	}
-	r.metrics.reread(it.table, "gone")
+	return r.bury(ctx, w, it, at, held, "gone")
+}
+
+// bury deletes a row that GET does not show any more, if that is believed.
+func (r *reader) bury(ctx context.Context, w *writer, it *reread, at source.Timing, held source.Head, result string) error {
+	believed, err := r.believed(ctx, it, held)
+	if err != nil {
+		r.log.Warn().Err(err).Str("table", string(it.table)).Stringer("id", it.key).Msg("deletion not judged, queued again")
+		r.rereads.again(it, r.wait(it, err))
+		return nil
+	}
+	if !believed {
+		r.rereads.hold(it)
+		return nil
+	}
+	r.metrics.reread(it.table, result)
 	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
-		func(outcome) { r.rereads.finish(it, verdictDeleted) })
+		func(o outcome) { r.rereads.finish(it, verdictOf(o, true)) })
+}
+
+// believed reports whether a 404 deletes the row: other evidence says the same,
+// there is nothing visible to lose, or few are lost this way.
+func (r *reader) believed(ctx context.Context, it *reread, held source.Head) (bool, error) {
+	if r.rereads.isVouched(it) || held.Deleted || held.Version == 0 {
+		return true, nil
+	}
+	ok, err := r.misses.allow(ctx, it.table, it.key)
+	if errors.Is(err, ErrGuard) { // the first that is held back
+		r.log.Error().Err(err).Str("table", string(it.table)).Msg("deletions are held back")
+		r.decided(ctx, ofMissing, source.RunReport{Table: it.table, Started: r.desk.ZohoNow()}, err)
+		return false, nil
+	}
+	return ok, err
 }
 
 // wait doubles from one second to five minutes with the attempts made.

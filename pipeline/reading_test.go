@@ -67,11 +67,11 @@ func TestALoadOfAListThatGoesOnSkipsNothing(t *testing.T) {
 		stop := spawn(w.run)
 		defer stop()
 		g := &getTable{deps: r.deps, w: w}
-		if err := g.full(t.Context(), &reading{origin: originSnapshot}, true); !errors.Is(err, broken) {
+		if err := g.full(t.Context(), &reading{origin: originSnapshot, put: w.submit}, true); !errors.Is(err, broken) {
 			t.Fatalf("error %v, want the stop", err)
 		}
 		l.removeFirst(20)
-		must(t, g.full(t.Context(), &reading{origin: originSnapshot}, true))
+		must(t, g.full(t.Context(), &reading{origin: originSnapshot, put: w.submit}, true))
 		for _, id := range l.ids {
 			if r.mem.row(source.Contracts, id).Version == 0 {
 				t.Fatalf("contract %d was there throughout and was not loaded", id)
@@ -105,7 +105,7 @@ func TestASearchWithoutCountIsReadWhole(t *testing.T) {
 				defer stop()
 				k := s.reader()
 				k.desk = desk
-				f := &fullRead{deps: r.deps, w: w, keys: k, ranges: newRanges(shelfStart, shelfStart+1_500_000), origin: originSnapshot}
+				f := &fullRead{deps: r.deps, w: w, put: w.submit, keys: k, ranges: newRanges(shelfStart, shelfStart+1_500_000), origin: originSnapshot}
 				must(t, f.run(t.Context(), 1))
 				if got := len(r.mem.main[source.Tickets]); got != 300 && len(f.incomplete) == 0 {
 					t.Fatalf("%d rows of 300, and the run calls itself complete", got)
@@ -124,7 +124,7 @@ func TestRule9AListRowWithoutIDIsADeadLetter(t *testing.T) {
 		w := newWriter(source.Contracts, r.deps)
 		stop := spawn(w.run)
 		defer stop()
-		must(t, (&getTable{deps: r.deps, w: w}).full(t.Context(), &reading{origin: originResync}, false))
+		must(t, (&getTable{deps: r.deps, w: w}).full(t.Context(), &reading{origin: originResync, put: w.submit}, false))
 		if len(r.letters.reasons) != 1 {
 			t.Fatalf("dead letters %q, want the row", r.letters.reasons)
 		}
@@ -150,7 +150,7 @@ func TestAnOldestRowWithoutIDDoesNotMakeTheTableEmpty(t *testing.T) {
 		s := &searchTable{deps: r.deps, w: w, departments: func(context.Context) ([]uint64, error) { return nil, nil }}
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		must(t, s.full(ctx, &reading{origin: originResync}, false))
+		must(t, s.full(ctx, &reading{origin: originResync, put: w.submit}, false))
 		if r.mem.row(source.Tickets, 1).Version == 0 {
 			t.Fatal("the other row was not read")
 		}
@@ -172,7 +172,7 @@ func TestArchivedTicketsAreReadWhereSearchShowsNone(t *testing.T) {
 		stop := spawn(w.run)
 		defer stop()
 		s := &searchTable{deps: r.deps, w: w, departments: func(context.Context) ([]uint64, error) { return []uint64{1}, nil }}
-		must(t, s.full(t.Context(), &reading{origin: originSnapshot}, true))
+		must(t, s.full(t.Context(), &reading{origin: originSnapshot, put: w.submit}, true))
 		if r.mem.row(source.Tickets, 1).Version == 0 {
 			t.Fatal("the archived ticket was not read")
 		}
@@ -207,7 +207,7 @@ func TestAPollBeforeAnyReplyKeepsASensibleWatermark(t *testing.T) {
 		w, wc := newWriter(source.Tickets, r.deps), newWriter(source.Contracts, r.deps)
 		stop := spawn(w.run, wc.run)
 		defer stop()
-		for table, reader := range map[source.Table]tableReader{
+		for table, reader := range map[source.Table]poller{
 			source.Tickets:   &searchTable{deps: r.deps, w: w},
 			source.Contracts: &getTable{deps: r.deps, w: wc},
 		} {
@@ -243,7 +243,7 @@ func TestCommandsMayComeBeforeTheSyncIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		desk, kv, wh := &fakeDesk{}, newMemKV(), newMemWarehouse()
 		p := newPipeline(t, desk, wh, kv, source.Tickets)
-		must(t, p.markWarehouse(t.Context(), false))
+		must(t, p.savePosition(t.Context(), 0))
 		stop := spawn(p.Run)
 		defer stop()
 		must(t, p.PollNow(t.Context(), source.Tickets))
@@ -299,15 +299,15 @@ func TestAResyncOfEqualTablesReportsNoDrift(t *testing.T) {
 				return contract(id), timing(), nil
 			}}
 		p := newPipeline(t, desk, newMemWarehouse(), newMemKV(), source.Departments, source.Contracts)
-		must(t, p.markWarehouse(t.Context(), false))
+		must(t, p.savePosition(t.Context(), 0))
 		stop := spawn(p.Run)
 		defer stop()
 		<-p.Loaded()
 		for _, table := range []source.Table{source.Departments, source.Contracts} {
-			_, err := p.Resync(t.Context(), table, "fills the table")
+			_, err := p.Resync(t.Context(), table, ResyncOptions{Trigger: "fills the table"})
 			must(t, err)
 			time.Sleep(24 * time.Hour)
-			report, err := p.Resync(t.Context(), table, "finds it equal")
+			report, err := p.Resync(t.Context(), table, ResyncOptions{Trigger: "finds it equal"})
 			must(t, err)
 			if report.Repaired != 0 || report.Unchanged == 0 {
 				t.Errorf("%s: %d repaired, %d unchanged, and nothing differs", table, report.Repaired, report.Unchanged)
@@ -335,11 +335,11 @@ func TestAResyncLearnsAnewWhatRepliesCarry(t *testing.T) {
 		wide := ticket(t, 1, "", 0).Present
 		must(t, (deps{kv: kv}).saveJSON(t.Context(), keysKey("p", source.Tickets), struct{ Search, Get source.FieldSet }{wide, wide}))
 		p := newPipeline(t, desk, newMemWarehouse(), kv, source.Tickets)
-		must(t, p.markWarehouse(t.Context(), false))
+		must(t, p.savePosition(t.Context(), 0))
 		stop := spawn(p.Run)
 		defer stop()
 		<-p.Loaded()
-		_, err := p.Resync(t.Context(), source.Tickets, "test")
+		_, err := p.Resync(t.Context(), source.Tickets, ResyncOptions{Trigger: "test"})
 		must(t, err)
 		if o := p.covs[source.Tickets].FromSearch(narrow(1), timing(), originPoll); o.Hint {
 			t.Fatal("after a complete resync without the key every row still asks for a re-read, for ever")
@@ -369,7 +369,7 @@ func TestRangesThatWereNotSavedAreStillDirty(t *testing.T) {
 			return nil
 		}
 		st := &searchTable{deps: r.deps, w: w, departments: s.departments}
-		must(t, st.full(t.Context(), &reading{origin: originSnapshot}, true))
+		must(t, st.full(t.Context(), &reading{origin: originSnapshot, put: w.submit}, true))
 		snap, err := r.loadSnapshot(t.Context(), source.Tickets)
 		must(t, err)
 		if !failed {

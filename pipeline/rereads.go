@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type rereads struct {
 
 	mu     sync.Mutex // everything below
 	items  map[rereadID]*reread
-	ready  rereadHeap
+	ready  [2]rereadHeap  // urgent ones, and those that can wait behind them
 	chunks map[uint64]int // entries of a stored chunk that are still open
 	done   []uint64       // chunks with no open entry, to be deleted
 	next   uint64         // number of the next chunk
@@ -54,6 +55,11 @@ type reread struct {
 	stale     int // replies that were no news
 	refusals  int // answers that no repetition will change
 	flying    bool
+	vouched   bool // other evidence than GET says that it is gone
+	binned    bool // that evidence is the recycle bin
+	kept      bool // the guard holds its deletion back
+	told      verdict
+	patient   bool     // a sweep or the recycle bin asks: events go first
 	held      []uint64 // chunks that the read in flight (or the next one) settles
 	later     []uint64 // chunks that arrived during the flight
 	watchers  []func(source.Key, verdict)
@@ -63,8 +69,11 @@ type reread struct {
 type verdict int
 
 const (
-	verdictAlive verdict = iota
-	verdictDeleted
+	verdictAlive    verdict = iota
+	verdictRepaired         // alive, and its content was another
+	verdictRestored         // alive, and was deleted
+	verdictDeleted          // deleted now
+	verdictBuried           // deleted, and was held so
 	verdictNotVisible
 	verdictGivenUp
 )
@@ -103,12 +112,9 @@ func (q *rereads) load(ctx context.Context) error {
 		}
 		q.mu.Lock()
 		q.next = max(q.next, n+1)
-		for _, e := range c.Entries {
-			q.insert(c.Table, e, n, nil)
-		}
 		q.mu.Unlock()
+		q.begin([]asked{{c, n}}, nil)
 	}
-	q.signal()
 	return nil
 }
 
@@ -139,11 +145,24 @@ type asked struct {
 // after the evidence that asks for it is in the warehouse, or its reply could
 // count as older. begin lets them go. A record that is queued already is stored
 // once more, since its read may be under way by then.
-func (q *rereads) keep(ctx context.Context, t source.Table, hints []hint) (asked, error) {
-	a := asked{chunk: chunk{Table: t, Entries: entriesOf(t, hints)}}
-	if len(a.Entries) == 0 {
-		return a, nil
+func (q *rereads) keep(ctx context.Context, t source.Table, hints []hint) ([]asked, error) {
+	var all []asked
+	for entries := range slices.Chunk(entriesOf(t, hints), chunkEntries) {
+		a, err := q.store(ctx, chunk{t, entries})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
 	}
+	return all, nil
+}
+
+// chunkEntries bounds a stored chunk to some 350 KB, well below what any server
+// takes as one value.
+const chunkEntries = 5000
+
+func (q *rereads) store(ctx context.Context, c chunk) (asked, error) {
+	a := asked{chunk: c}
 	value, err := json.Marshal(a.chunk)
 	if err != nil {
 		return a, err
@@ -153,19 +172,21 @@ func (q *rereads) keep(ctx context.Context, t source.Table, hints []hint) (asked
 	q.next++
 	q.mu.Unlock()
 	if err := q.kv.Save(ctx, fmt.Sprintf("%s%d", q.prefix, a.n), value); err != nil {
-		return a, fmt.Errorf("queue %d re-reads of %s: %w", len(a.Entries), t, err)
+		return a, fmt.Errorf("queue %d re-reads of %s: %w", len(c.Entries), c.Table, err)
 	}
 	return a, nil
 }
 
-// begin queues the entries of a stored chunk.
-func (q *rereads) begin(a asked, watch func(source.Key, verdict)) {
-	if len(a.Entries) == 0 {
+// begin queues the entries of stored chunks.
+func (q *rereads) begin(chunks []asked, watch func(source.Key, verdict)) {
+	if len(chunks) == 0 {
 		return
 	}
 	q.mu.Lock()
-	for _, e := range a.Entries {
-		q.insert(a.Table, e, a.n, watch)
+	for _, a := range chunks {
+		for _, e := range a.Entries {
+			q.insert(a.Table, e, a.n, watch)
+		}
 	}
 	q.mu.Unlock()
 	q.signal()
@@ -194,13 +215,27 @@ func entriesOf(t source.Table, hints []hint) []entry {
 func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Key, verdict)) {
 	q.chunks[n]++
 	id := rereadID{t, source.Key{ID: e.ID}}
+	patient := watch != nil || e.Reason == absent || e.Reason == leftTheBin
 	it := q.items[id]
 	if it == nil {
-		it = &reread{rereadID: id, reason: e.Reason, notBefore: q.clock.Now()}
+		it = &reread{rereadID: id, reason: e.Reason, notBefore: q.clock.Now(), patient: patient}
 		q.items[id] = it
 		q.push(it)
 	}
+	if it.patient && !patient {
+		q.prefer(it)
+	}
 	it.modified = max(it.modified, e.Modified)
+	if vouches(e.Reason) && !it.vouched {
+		it.vouched = true
+		q.hurry(it)
+	}
+	switch e.Reason {
+	case source.VisibleInBin:
+		it.binned = true
+	case source.DeletedSeenAlive, leftTheBin:
+		it.binned = false
+	}
 	if it.flying {
 		it.later = append(it.later, n)
 	} else {
@@ -211,10 +246,84 @@ func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Ke
 	}
 }
 
+// vouches reports whether a reason is evidence of a deletion by itself, so that
+// a 404 only confirms it.
+func vouches(why source.Contradiction) bool {
+	return why == absent || why == toldDeleted || why == source.VisibleInBin
+}
+
+// hold keeps a record of which a guard does not believe what GET says; it is
+// asked for again from time to time. Who waits for it is told that it was kept.
+func (q *rereads) hold(it *reread) {
+	q.mu.Lock()
+	wait := heldBackFor
+	if it.kept = !it.vouched; !it.kept {
+		wait = 0 // other evidence came meanwhile
+	}
+	q.mu.Unlock()
+	if wait > 0 {
+		q.detach(it, verdictGivenUp)
+	}
+	q.again(it, wait)
+}
+
+// detach tells those who wait for a record that its verdict will take long; it
+// stays queued.
+func (q *rereads) detach(it *reread, v verdict) {
+	q.mu.Lock()
+	watchers := it.watchers
+	it.watchers = nil
+	q.mu.Unlock()
+	for _, watch := range watchers {
+		watch(it.key, v)
+	}
+}
+
+// prefer lets a record go before those that can wait; the caller holds mu.
+func (q *rereads) prefer(it *reread) {
+	it.patient = false
+	for i, other := range q.ready[1] {
+		if other == it {
+			heap.Remove(&q.ready[1], i)
+			heap.Push(&q.ready[0], it)
+			return
+		}
+	}
+}
+
+// release lets the deletions of a table go on that the guard held back.
+func (q *rereads) release(t source.Table) {
+	q.mu.Lock()
+	for _, it := range q.items {
+		if it.table == t {
+			q.hurry(it)
+		}
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+// hurry makes a record due that the guard holds back; the caller holds mu.
+func (q *rereads) hurry(it *reread) {
+	if !it.kept || it.flying {
+		return
+	}
+	it.kept, it.notBefore = false, q.clock.Now()
+	heap.Init(q.line(it))
+}
+
+// line is where a record queues; the caller holds mu.
+func (q *rereads) line(it *reread) *rereadHeap {
+	if it.patient {
+		return &q.ready[1]
+	}
+	return &q.ready[0]
+}
+
 func (q *rereads) push(it *reread) {
 	q.seq++
 	it.seq = q.seq
-	heap.Push(&q.ready, it)
+	heap.Push(q.line(it), it)
 }
 
 func (q *rereads) signal() {
@@ -253,18 +362,24 @@ func (q *rereads) due(limit int) (due []*reread, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.clock.Now()
-	for len(due) < limit && q.ready.Len() > 0 && !q.ready[0].notBefore.After(now) {
-		it := heap.Pop(&q.ready).(*reread)
-		it.flying = true
-		due = append(due, it)
+	wait = -1
+	for i := range q.ready {
+		line := &q.ready[i]
+		for len(due) < limit && line.Len() > 0 && !(*line)[0].notBefore.After(now) {
+			it := heap.Pop(line).(*reread)
+			it.flying = true
+			due = append(due, it)
+		}
+		if line.Len() > 0 {
+			if next := max((*line)[0].notBefore.Sub(now), 0); wait < 0 || next < wait {
+				wait = next
+			}
+		}
 	}
-	if q.ready.Len() == 0 {
-		return due, -1
-	}
-	if len(due) == limit {
+	if len(due) == limit && wait >= 0 {
 		q.signal() // more may be due: let another worker look
 	}
-	return due, max(q.ready[0].notBefore.Sub(now), 0)
+	return due, wait
 }
 
 // again puts a record back, to be read after a while.
@@ -289,7 +404,11 @@ func (q *rereads) finish(it *reread, v verdict) {
 			q.done = append(q.done, n)
 		}
 	}
-	it.flying, it.attempts, it.misses, it.stale, it.refusals = false, 0, 0, 0, 0
+	it.flying, it.kept, it.attempts, it.misses, it.stale, it.refusals = false, false, 0, 0, 0, 0
+	if v == verdictAlive {
+		v = it.told // what an earlier read repaired
+	}
+	it.told = v
 	watchers := it.watchers
 	if it.held, it.later = it.later, nil; len(it.held) > 0 {
 		watchers = nil // they are told the later verdict
@@ -327,6 +446,30 @@ func (q *rereads) wanted(it *reread) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return it.modified
+}
+
+// isVouched reports whether other evidence says that the record is gone.
+func (q *rereads) isVouched(it *reread) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return it.vouched
+}
+
+// isBinned reports whether the recycle bin says that the record is gone.
+func (q *rereads) isBinned(it *reread) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return it.binned
+}
+
+// priority is that of the call for a record.
+func (q *rereads) priority(it *reread) source.Priority {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it.patient {
+		return source.ForSnapshot
+	}
+	return source.ForReread
 }
 
 // pending is how many records wait or are being read.

@@ -4,92 +4,216 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"deskhouse/source"
 )
 
-// Guards of the sweep (rule 7): more absences than this share of a table, or
-// than this number, are not believed. A few rows are never too many.
-const (
-	guardShare = 0.05
-	guardRows  = 1000
-	guardFloor = 20
-)
-
-func guarded(absent int, visible uint64) bool {
-	return absent > guardRows || absent > guardFloor && float64(absent) > guardShare*float64(visible)
+// ResyncOptions say why a resync runs and how far it may go.
+type ResyncOptions struct {
+	Trigger string // "command", "cron", "restore", …: as sync_runs shows it
+	// AcceptLoss takes deletions and emptied columns that a guard would refuse.
+	AcceptLoss bool
+	// Rebuild writes the table anew beside itself and exchanges the two.
+	Rebuild bool
 }
 
-// ErrGuard: so many rows are absent at the source that a person must say
-// whether they are really gone. Nothing was deleted.
-var ErrGuard = errors.New("too many rows are absent at the source")
-
-const absent source.Contradiction = "absent from a complete reading"
+// ErrNotLoaded: the table was never loaded completely, so a comparison would
+// say nothing.
+var ErrNotLoaded = errors.New("table is not loaded yet")
 
 // Resync reads a table completely, repairs what differs and sweeps what is
 // gone. It returns the drift report, which is also stored in sync_runs, and
-// ErrGuard when the sweep was refused. The table stays right and readable
-// throughout; an interrupted resync deletes nothing. One at a time runs per
-// table.
-func (p *Pipeline) Resync(ctx context.Context, t source.Table, trigger string) (source.RunReport, error) {
-	tp := p.tables[t]
-	if tp == nil {
-		return source.RunReport{}, fmt.Errorf("table %s is not synchronised", t)
-	}
-	select { // a comparison with a table that is not loaded would say nothing
-	case <-tp.loaded:
-	case <-ctx.Done():
-		return source.RunReport{}, ctx.Err()
-	}
-	tp.resyncing.Lock()
-	defer tp.resyncing.Unlock()
-	started, err := p.zohoNow(ctx)
+// ErrGuard when a person must decide; then nothing of what is doubtful was
+// written. The table stays right and readable throughout; an interrupted resync
+// deletes nothing. One at a time runs per table.
+func (p *Pipeline) Resync(ctx context.Context, t source.Table, o ResyncOptions) (source.RunReport, error) {
+	tp, err := p.exclusively(ctx, t)
 	if err != nil {
 		return source.RunReport{}, err
 	}
+	defer tp.resyncing.give()
 	before := p.progress.of(t)
 	p.progress.phase(t, PhaseResync, "")
 	defer p.progress.phase(t, before.Phase, before.Reason)
-
-	report := source.RunReport{Run: fmt.Sprintf("%s-%s", t, started.UTC().Format("20060102T150405.000")), Table: t, Trigger: trigger, Started: started}
-	err = p.compare(ctx, tp, &report)
-	report.Finished = p.desk.ZohoNow()
+	r, err := p.newRun(ctx, tp, o)
 	if err != nil {
-		report.Err = err.Error()
+		return source.RunReport{}, err
 	}
-	if saveErr := p.wh.SaveRun(ctx, report); saveErr != nil {
+	err = r.all(ctx)
+	if err == nil || r.whole && errors.Is(err, ErrGuard) {
+		err = errors.Join(err, p.recovered(ctx, t))
+	}
+	r.report.Finished = p.desk.ZohoNow()
+	if err != nil {
+		r.report.Err = err.Error()
+	}
+	if saveErr := p.wh.SaveRun(ctx, r.report); saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("save drift report: %w", saveErr))
 	}
-	p.progress.resynced(report)
-	return report, err
+	p.decided(ctx, ofResync, r.report, err)
+	p.progress.resynced(r.report)
+	return r.report, err
 }
 
-// compare is the reading and the sweep.
-func (p *Pipeline) compare(ctx context.Context, tp *table, report *source.RunReport) error {
-	if err := p.wh.BeginRun(ctx, report.Run); err != nil {
+// exclusively waits for a table to be loaded (a comparison with one that is not
+// would say nothing) and takes it for one run; the caller unlocks it.
+func (p *Pipeline) exclusively(ctx context.Context, t source.Table) (*table, error) {
+	tp := p.tables[t]
+	if tp == nil {
+		return nil, fmt.Errorf("table %s is not synchronised", t)
+	}
+	select {
+	case <-tp.loaded:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return tp, tp.resyncing.take(ctx)
+}
+
+// run is one comparison of one table under way.
+type run struct {
+	*Pipeline
+	tp      *table
+	options ResyncOptions
+	report  source.RunReport
+	reading *reading
+	cmp     *comparison
+	whole   bool // the reading is over, and what it showed is in the warehouse
+}
+
+func (p *Pipeline) newRun(ctx context.Context, tp *table, o ResyncOptions) (*run, error) {
+	started, err := p.zohoNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := tp.w.table
+	r := &run{Pipeline: p, tp: tp, options: o, cmp: newComparison(p.deps, tp.w, started.UnixMilli())}
+	r.report = source.RunReport{Run: fmt.Sprintf("%s-%s", t, started.UTC().Format("20060102T150405.000")), Table: t, Trigger: o.Trigger, Started: started}
+	r.reading = &reading{origin: originResync, priority: source.ForSnapshot, put: r.cmp.put, adopt: o.AcceptLoss}
+	if o.Trigger == originRestore {
+		r.reading.origin = originRestore
+	}
+	if o.AcceptLoss {
+		r.cmp.emptied = nil
+	}
+	return r, nil
+}
+
+// all is the reading, what GET decides, the recycle bin and the sweep, and the
+// exchange of a rebuilt table.
+func (r *run) all(ctx context.Context) (err error) {
+	t := r.tp.w.table
+	if r.options.AcceptLoss {
+		if err := r.accept(ctx, t); err != nil {
+			return err
+		}
+	}
+	if r.options.Rebuild {
+		defer func() { err = errors.Join(err, r.wh.DropRebuild(context.WithoutCancel(ctx), t)) }()
+		if err := r.wh.BeginRebuild(ctx, t, r.report.Run); err != nil {
+			return fmt.Errorf("begin the rebuild: %w", err)
+		}
+		r.cmp.shadow = true
+	}
+	defer func() { _ = r.wh.EndRun(context.WithoutCancel(ctx), r.report.Run) }() // what stays is forgotten at the next start
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	if err := r.decide(ctx); err != nil {
+		return err
+	}
+	// The bin tells of deletions that are younger than the sweep's lag allowance.
+	binned, err := r.wholeBin(ctx, r.tp)
+	if err != nil {
+		return err
+	}
+	r.report.Deleted += uint64(binned.Deleted)
+	if err := r.sweep(ctx); err != nil || !r.options.Rebuild {
+		return err
+	}
+	return r.exchange(ctx)
+}
+
+// read is the complete reading: every key is noted as seen, every row is
+// compared.
+func (r *run) read(ctx context.Context) error {
+	if err := r.wh.BeginRun(ctx, r.report.Run); err != nil {
 		return fmt.Errorf("open the record of seen keys: %w", err)
 	}
-	defer func() { _ = p.wh.EndRun(context.WithoutCancel(ctx), report.Run) }() // what stays is forgotten at the next start
-	p.covs[tp.w.table].Relearn()
-	seen := seenKeys{wh: p.wh, run: report.Run, table: tp.w.table}
-	r := &reading{origin: originResync, priority: source.ForSnapshot, seen: seen.add}
-	if err := tp.reader.full(ctx, r, false); err != nil {
+	cov := r.covs[r.tp.w.table]
+	cov.Relearn()
+	if err := r.compare(ctx); err != nil {
 		return err
 	}
-	if err := seen.flush(ctx); err != nil {
+	cov.Adopt()
+	total := r.reading.total
+	r.report.Repaired, r.report.Resurrected, r.report.Deleted = uint64(total.Changed), uint64(total.Restored), uint64(total.Deleted)
+	r.report.Incomplete = len(r.reading.incomplete) > 0
+	r.whole = true
+	return nil
+}
+
+// compare reads and compares at the same time.
+func (r *run) compare(ctx context.Context) error {
+	seen := seenKeys{turn: newTurn(), wh: r.wh, run: r.report.Run, table: r.tp.w.table}
+	if err := r.compareInto(ctx, seen.add); err != nil {
 		return err
 	}
-	p.covs[tp.w.table].Adopt()
-	report.Repaired = uint64(r.total.Changed)
-	report.Resurrected, report.Deleted = uint64(r.total.Restored), uint64(r.total.Deleted)
-	report.Incomplete = len(r.incomplete) > 0
-	// The bin tells of deletions that are younger than the sweep's lag allowance.
-	if err := p.wholeBin(ctx, tp); err != nil {
+	return seen.flush(ctx)
+}
+
+// compareInto is compare with the keys told to seen.
+func (r *run) compareInto(ctx context.Context, seen func(context.Context, []source.Key) error) error {
+	r.reading.seen = seen
+	g, gctx := errgroup.WithContext(ctx)
+	cctx, stop := context.WithCancel(gctx)
+	g.Go(func() error { return r.cmp.run(cctx) })
+	g.Go(func() error {
+		defer stop()
+		return r.tp.reader.full(gctx, r.reading, false)
+	})
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	return p.sweep(ctx, tp, report)
+	out, err := r.cmp.writeAside(ctx)
+	r.reading.add(out)
+	return err
+}
+
+// decide asks GET about the rows where reading and warehouse disagree.
+func (r *run) decide(ctx context.Context) error {
+	verdicts, err := r.ask(ctx, r.tp.w.table, r.cmp.questions())
+	for _, v := range verdicts {
+		switch v {
+		case verdictRepaired:
+			r.report.Repaired++
+		case verdictRestored:
+			r.report.Resurrected++
+		case verdictDeleted:
+			r.report.Deleted++
+		case verdictNotVisible, verdictGivenUp:
+			r.report.NotVisible++
+		}
+	}
+	return err
+}
+
+// exchange puts the rebuilt table in the place of the old one, between two
+// batches of the writer.
+func (r *run) exchange(ctx context.Context) error {
+	if r.report.Incomplete {
+		return errors.New("the rebuild was given up: not everything could be read; the table is as before, and repaired")
+	}
+	return r.tp.w.pause(ctx, func() error {
+		copied, err := r.wh.SwapRebuild(ctx, r.tp.w.table)
+		if err != nil {
+			return fmt.Errorf("exchange the rebuilt table: %w", err)
+		}
+		r.log.Info().Str("table", string(r.tp.w.table)).Uint64("carried over", copied).Msg("rebuilt table is in place")
+		return nil
+	})
 }
 
 // seenKeys gathers the keys of a reading, so that they are written in few
@@ -99,7 +223,7 @@ type seenKeys struct {
 	run   string
 	table source.Table
 
-	mu   sync.Mutex
+	turn turn // guards keys, also while they are written
 	keys []source.Key
 }
 
@@ -107,8 +231,10 @@ type seenKeys struct {
 const seenBatch = 20_000
 
 func (s *seenKeys) add(ctx context.Context, keys []source.Key) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.take(ctx); err != nil {
+		return err
+	}
+	defer s.turn.give()
 	if s.keys = append(s.keys, keys...); len(s.keys) < seenBatch {
 		return nil
 	}
@@ -116,12 +242,14 @@ func (s *seenKeys) add(ctx context.Context, keys []source.Key) error {
 }
 
 func (s *seenKeys) flush(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.take(ctx); err != nil {
+		return err
+	}
+	defer s.turn.give()
 	return s.write(ctx)
 }
 
-// write empties the buffer; the caller holds mu.
+// write empties the buffer; it is the caller's turn.
 func (s *seenKeys) write(ctx context.Context) error {
 	if len(s.keys) == 0 {
 		return nil
@@ -131,161 +259,4 @@ func (s *seenKeys) write(ctx context.Context) error {
 	}
 	s.keys = s.keys[:0]
 	return nil
-}
-
-// sweep asks GET about every row that the reading did not show, unless the
-// reading was incomplete. Repeats in the reading make counting there useless:
-// what was read is what is visible less what is absent.
-func (p *Pipeline) sweep(ctx context.Context, tp *table, report *source.RunReport) error {
-	keys, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started)
-	if err != nil {
-		return fmt.Errorf("find absent rows: %w", err)
-	}
-	// Young rows may be absent because the index lags, so they are no sign of a
-	// mass deletion; a GET each tells.
-	old, err := p.wh.Absent(ctx, report.Run, tp.w.table, report.Started.Add(-lagOf(tp.w.table)))
-	if err != nil {
-		return fmt.Errorf("find absent rows: %w", err)
-	}
-	visible, _, err := p.wh.Counts(ctx, tp.w.table)
-	if err != nil {
-		return fmt.Errorf("count rows: %w", err)
-	}
-	report.Read = visible - min(uint64(len(keys)), visible)
-	report.Unchanged = report.Read - min(report.Repaired+report.Resurrected, report.Read)
-	if report.Incomplete {
-		return nil
-	}
-	if guarded(len(old), visible) {
-		return fmt.Errorf("%w: %d of %d rows of %s; nothing was deleted", ErrGuard, len(old), visible, tp.w.table)
-	}
-	if tp.w.table == source.OrganizationFields {
-		return p.sweepFields(ctx, tp, keys, report)
-	}
-	verdicts, err := p.ask(ctx, tp.w.table, keys)
-	for _, v := range verdicts {
-		switch v {
-		case verdictDeleted:
-			report.Deleted++
-		case verdictAlive:
-			report.MissedBySearch++
-		default:
-			report.NotVisible++
-		}
-	}
-	return err
-}
-
-// lagOf is how long a record may be missing from a complete reading though it
-// exists: search is an index, the other lists are the records themselves.
-func lagOf(t source.Table) time.Duration {
-	if t == source.Tickets || t == source.Products {
-		return pollOverlap
-	}
-	return 0
-}
-
-// ask re-reads records and waits for all verdicts.
-func (p *Pipeline) ask(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]verdict, error) {
-	hints := make([]hint, len(keys))
-	for i, k := range keys {
-		hints[i] = hint{key: k, reason: absent}
-	}
-	var mu sync.Mutex
-	verdicts := map[source.Key]verdict{}
-	done := make(chan struct{})
-	if len(keys) == 0 {
-		return verdicts, nil
-	}
-	err := p.rereads.ask(ctx, t, hints, func(k source.Key, v verdict) {
-		mu.Lock()
-		defer mu.Unlock()
-		if _, told := verdicts[k]; told {
-			return
-		}
-		if verdicts[k] = v; len(verdicts) == len(keys) {
-			close(done)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-done:
-		return verdicts, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// sweepFields confirms absent fields by a second full list a minute later: no
-// GET by module and name exists.
-func (p *Pipeline) sweepFields(ctx context.Context, tp *table, keys []source.Key, report *source.RunReport) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	if err := sleep(ctx, p.clock, missAgainAfter); err != nil {
-		return err
-	}
-	again := map[source.Key]bool{}
-	answered := map[string]int64{} // module → as_of
-	fields := tp.reader.(*fieldTable)
-	for _, module := range fields.modules {
-		page, _, err := p.desk.Fields(ctx, source.ForSnapshot, module)
-		if err != nil {
-			continue // not answered: nothing of it is swept
-		}
-		answered[module] = page.At.KnownAt()
-		for _, rec := range page.Records {
-			again[rec.Key] = true
-		}
-	}
-	var obs []source.Observation
-	for _, k := range keys {
-		if at := answered[moduleOf(k)]; at != 0 && !again[k] {
-			obs = append(obs, source.Observation{Key: k, Evidence: source.EvidenceList, AsOf: at, Life: source.LifeDeleted, Origin: originResync})
-		} else {
-			report.NotVisible++
-		}
-	}
-	out, err := tp.w.write(ctx, obs)
-	report.Deleted += uint64(out.Deleted)
-	return err
-}
-
-// moduleOf is the module part of an organization field's key.
-func moduleOf(k source.Key) string {
-	for i := range k.Name {
-		if k.Name[i] == '/' {
-			return k.Name[:i]
-		}
-	}
-	return ""
-}
-
-// resyncs runs the schedule: at each time it names, every table in turn. A time
-// that passes while a run lasts is skipped.
-func (p *Pipeline) resyncs(ctx context.Context) error {
-	if p.cfg.Resync == nil {
-		return nil
-	}
-	for {
-		now := p.clock.Now()
-		next := p.cfg.Resync.Next(now)
-		if next.IsZero() {
-			return nil // a schedule such as 30 February never comes
-		}
-		if err := sleep(ctx, p.clock, next.Sub(now)); err != nil {
-			return err
-		}
-		for _, t := range p.cfg.Tables {
-			began := p.clock.Now()
-			report, err := p.Resync(ctx, t, "cron")
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			p.log.Info().Err(err).Str("table", string(t)).Uint64("unchanged", report.Unchanged).Uint64("repaired", report.Repaired).
-				Uint64("deleted", report.Deleted).Dur("took", p.clock.Since(began)).Msg("resync finished")
-		}
-	}
 }

@@ -59,15 +59,25 @@ func retry(ctx context.Context, clock clockwork.Clock, log zerolog.Logger, what 
 	}
 }
 
-// transient reports whether trying again can help. Whatever is not a
-// classified answer of Zoho (warehouse, state) is taken for transient: the
+// transient reports whether trying again can help. What is neither an answer of
+// Zoho nor calls itself permanent (warehouse, state) is taken for transient: the
 // sync waits and says so, rather than losing its place.
 func transient(err error) bool {
+	if permanent(err) {
+		return false
+	}
 	var call *source.CallError
 	if !errors.As(err, &call) {
 		return true
 	}
 	return call.Fault == source.FaultRetry || call.Fault == source.FaultBadReply
+}
+
+// permanent reports an error of warehouse or state that no waiting heals: the sync
+// ends, and its next start sees what can be done.
+func permanent(err error) bool {
+	var final interface{ Permanent() bool }
+	return errors.As(err, &final) && final.Permanent()
 }
 
 func waitOf(err error) time.Duration {

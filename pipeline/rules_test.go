@@ -437,13 +437,13 @@ func TestRule7NoAbsenceFromAnIncompleteOrUnbelievableReading(t *testing.T) {
 				if err := (deps{kv: kv}).saveJSON(t.Context(), rangeKey("p", source.Tickets), snapshotState{Done: true}); err != nil {
 					t.Fatal(err)
 				}
-				if err := p.markWarehouse(t.Context(), false); err != nil {
+				if err := p.savePosition(t.Context(), 0); err != nil {
 					t.Fatal(err)
 				}
 				stop := spawn(p.Run)
 				defer stop()
 				<-p.Loaded()
-				report, err := p.Resync(t.Context(), source.Tickets, "test")
+				report, err := p.Resync(t.Context(), source.Tickets, ResyncOptions{Trigger: "test"})
 				if !c.check(report, err) {
 					t.Fatalf("report %+v, error %v", report, err)
 				}
@@ -504,7 +504,7 @@ func TestRule9ASearchRowWithoutIDIsADeadLetter(t *testing.T) {
 		w := newWriter(source.Tickets, r.deps)
 		stop := spawn(w.run)
 		defer stop()
-		f := &fullRead{deps: r.deps, w: w, keys: &keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}, ranges: newRanges(at, at+60_000), origin: originResync}
+		f := &fullRead{deps: r.deps, w: w, put: w.submit, keys: &keyReader{desk: desk, table: source.Tickets, by: source.ByCreated}, ranges: newRanges(at, at+60_000), origin: originResync}
 		if err := f.run(t.Context(), 3); err != nil {
 			t.Fatal(err)
 		}

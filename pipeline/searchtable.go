@@ -55,7 +55,7 @@ func (s *searchTable) keys(by source.TimeField, p source.Priority) *keyReader {
 func (s *searchTable) full(ctx context.Context, r *reading, resume bool) error {
 	st, rs, err := s.begin(ctx, r, resume)
 	if s.refused(err) {
-		return s.list.full(ctx, r, resume)
+		rs, err = nil, s.list.full(ctx, r, resume)
 	}
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *searchTable) full(ctx context.Context, r *reading, resume bool) error {
 func (s *searchTable) ranges(ctx context.Context, r *reading, st snapshotState, rs *ranges, resume bool) error {
 	s.progress.total(s.w.table, st.Total)
 	s.progress.read(s.w.table, int(st.Rows))
-	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByCreated, r.priority), ranges: rs, origin: r.origin, seen: r.seen}
+	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByCreated, r.priority), ranges: rs, origin: r.origin, put: r.put, seen: r.seen}
 	if resume {
 		f.save = func(ctx context.Context) error {
 			spans, change, unsaved, err := rs.encode()
@@ -151,6 +151,12 @@ func (s *searchTable) probe(ctx context.Context, r *reading, first source.Page) 
 		return
 	}
 	s.w.cov.Learn(source.EvidenceGet, rec)
+	if r.adopt {
+		for _, row := range first.Records {
+			s.w.cov.Learn(source.EvidenceSearch, row)
+		}
+		s.w.cov.Adopt()
+	}
 }
 
 // oldest is when the first row was created; one that does not say makes the
@@ -182,7 +188,7 @@ func (s *searchTable) archive(ctx context.Context, r *reading) error {
 			return err
 		}
 	}
-	return s.writeAll(ctx, r, obs)
+	return r.write(ctx, obs)
 }
 
 // archiveBatch is how many archived tickets are gathered for one write.
@@ -211,7 +217,7 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 			return obs, err
 		}
 		if obs = append(obs, got...); len(obs) >= archiveBatch {
-			if err := s.writeAll(ctx, r, obs); err != nil {
+			if err := r.write(ctx, obs); err != nil {
 				return obs, err
 			}
 			obs = nil
@@ -223,22 +229,21 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 	}
 }
 
-func (s *searchTable) writeAll(ctx context.Context, r *reading, obs []source.Observation) error {
-	out, err := s.w.write(ctx, obs)
-	r.add(out)
-	return err
-}
-
-// unknown returns the keys of records that the warehouse has no content of.
+// unknown returns the keys of records that the warehouse does not hold as
+// archived: archiving has no event, and an archived ticket changes no more.
 func (s *searchTable) unknown(ctx context.Context, recs []*source.Record) ([]source.Key, error) {
 	keys := keysOf(recs)
 	held, err := s.wh.Heads(ctx, s.w.table, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read heads: %w", err)
 	}
+	archived, err := s.wh.Archived(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("look for archived tickets: %w", err)
+	}
 	var unknown []source.Key
 	for _, k := range keys {
-		if held[k].Content.AsOf == 0 {
+		if held[k].Content.AsOf == 0 || held[k].Deleted || !archived[k] {
 			unknown = append(unknown, k)
 		}
 	}
@@ -268,7 +273,7 @@ func (s *searchTable) poll(ctx context.Context) error {
 		from, st.Deep = from.Add(pollOverlap-pollOverlapDaily), began.UnixMilli()
 	}
 	rs := newRanges(from.UnixMilli()/1000*1000, began.UnixMilli()/1000*1000)
-	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByModified, source.ForPoll), ranges: rs, origin: originPoll}
+	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByModified, source.ForPoll), ranges: rs, origin: originPoll, put: s.w.submit}
 	if err := f.run(ctx, 1); s.refused(err) {
 		return s.list.poll(ctx)
 	} else if err != nil {

@@ -51,7 +51,7 @@ func TestAReReadThatCanNeverBeAnsweredIsGivenUp(t *testing.T) {
 				p := &Pipeline{deps: r.deps}
 				ctx, cancel := context.WithTimeout(t.Context(), 7*24*time.Hour)
 				defer cancel()
-				verdicts, err := p.ask(ctx, source.Tickets, []source.Key{{ID: 7}})
+				verdicts, err := p.ask(ctx, source.Tickets, hintsOf([]source.Key{{ID: 7}}, absent))
 				if err != nil || verdicts[source.Key{ID: 7}] == verdictDeleted {
 					t.Fatalf("after a week: verdicts %v, error %v; want it given up and kept", verdicts, err)
 				}

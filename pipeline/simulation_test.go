@@ -4,32 +4,26 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
+	"maps"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/jonboulle/clockwork"
-	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
-
 	"deskhouse/source"
-	"deskhouse/source/desksim"
-	"deskhouse/source/webhook"
-	"deskhouse/source/zohodesk"
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 8, "number of seeds of the simulation test")
-	simSeed  = flag.Int64("sim.seed", 0, "run this seed only")
+	simSeeds   = flag.Int("sim.seeds", 8, "number of seeds of the simulation test")
+	simSeed    = flag.Int64("sim.seed", 0, "run this seed only")
+	simWithout = flag.String("sim.without", "", "leave these parts out of the plan, comma-separated")
+	simVerbose = flag.Bool("sim.log", false, "print the log of the sync")
+	simShrink  = flag.Duration("sim.shrink", time.Minute, "how long to look for a smaller plan that fails")
 )
 
 // TestSimulation lets a portal live while webhooks are lost, doubled, delayed
-// and reordered, calls fail and the process is stopped at arbitrary moments;
+// and reordered, calls fail and the process is killed at arbitrary moments;
 // after it goes quiet and one resync ran, every table must equal the portal's
 // own truth. Time is virtual: each seed lives through hours in an instant.
 func TestSimulation(t *testing.T) {
@@ -37,244 +31,230 @@ func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
 		first, last = *simSeed, *simSeed
 	}
+	without := map[string]bool{}
+	for _, name := range strings.FieldsFunc(*simWithout, func(r rune) bool { return r == ',' }) {
+		without[name] = true
+	}
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			// Every other seed does without the resync: polls and the recycle
-			// bin alone must repair all that they can show.
-			synctest.Test(t, func(t *testing.T) { simulate(t, seed, seed%2 == 0) })
+			t.Parallel()
+			if wrong := simulate(t, seed, without); len(wrong) > 0 {
+				explain(t, seed, without, wrong)
+			}
 		})
 	}
 }
 
-const hookSecret = "abcdefghijklmnopqrstuvwxyz"
-
-// world is one portal and one sync of it.
-type world struct {
-	t       *testing.T
-	rng     *rand.Rand
-	portal  *desksim.Portal
-	client  *zohodesk.Client
-	wh      *memWarehouse
-	kv      *memKV
-	log     *memLog
-	letters *memLetters
-	logger  zerolog.Logger
-	loss    float64
-	cfg     Config
-
-	p    *Pipeline
-	stop func()
+// explain reports a failure and the smallest plan that still fails.
+func explain(t *testing.T, seed int64, without map[string]bool, wrong []string) {
+	t.Errorf("seed %d:\n%s", seed, strings.Join(wrong, "\n"))
+	small, still := shrunk(t, seed, without)
+	p := drawPlan(seed, small)
+	if len(still) == 0 {
+		t.Errorf("it did not fail again when it was repeated; the plan was %s", p)
+		return
+	}
+	t.Errorf("the smallest plan found that fails: %s\nwith: %s\nrepeat: go test ./pipeline -run TestSimulation -sim.log -sim.seed=%d -sim.without=%s",
+		p, strings.Join(still, "\n"), seed, strings.Join(slices.Sorted(maps.Keys(small)), ","))
 }
 
-// shown are the changes that polls or the recycle bin show: all but purges,
-// deleted spam, merges, archiving and silent updates, which only a complete
-// reading finds.
-var shown = desksim.Weights{CreateTicket: 200, UpdateTicket: 500, AutomationUpdate: 20, MoveTicket: 40, TrashTicket: 60, RestoreTicket: 25,
-	CreateProduct: 8, UpdateProduct: 20, TrashProduct: 4, RestoreProduct: 2, CreateContract: 6, UpdateContract: 15, TrashContract: 3,
-	AddDepartment: 1, UpdateDepartment: 5, AddField: 2}
-
-func simulate(t *testing.T, seed int64, resync bool) {
-	w := newWorld(t, seed, resync)
-	defer w.portal.Close()
-	w.start()
-	defer func() { w.stop() }()
-	f := w.portal.Faults()
-	f.Webhooks(desksim.WebhookFaults{Loss: w.loss, Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, Partial: 0.1})
-	f.Rate(desksim.FaultTooMany, 0.02)
-	f.Rate(desksim.FaultServerError, 0.02)
-	f.Rate(desksim.FaultCutBody, 0.02)
-	f.Rate(desksim.FaultHTML, 0.01)
-	f.Rate(desksim.FaultStale, 0.05)
-	for range 30 {
-		w.portal.Mutate(1 + w.rng.IntN(10))
-		time.Sleep(time.Duration(w.rng.IntN(300)) * time.Second)
-		if w.rng.IntN(6) == 0 {
-			w.restart()
-		}
-		if w.rng.IntN(4) == 0 {
-			w.wh.mu.Lock()
-			w.wh.failNext = w.rng.IntN(3)
-			w.wh.mu.Unlock()
+// shrunk leaves out as many parts of a plan as it finds while the plan still
+// fails: halves first, then smaller groups, then single parts.
+func shrunk(t *testing.T, seed int64, without map[string]bool) (small map[string]bool, wrong []string) {
+	until := time.Now().Add(*simShrink)
+	small = maps.Clone(without)
+	if wrong = simulate(t, seed, small); len(wrong) == 0 {
+		wrong = simulate(t, seed, small)
+	}
+	full := drawPlan(seed, small)
+	parts := full.parts()
+	for size := len(parts) / 2; size > 0 && len(wrong) > 0; size /= 2 {
+		for at := 0; at < len(parts) && time.Now().Before(until); {
+			group := parts[at:min(at+size, len(parts))]
+			try := maps.Clone(small)
+			for _, name := range group {
+				try[name] = true
+			}
+			if still := simulate(t, seed, try); len(still) > 0 {
+				small, wrong, parts = try, still, slices.Delete(parts, at, at+len(group))
+			} else {
+				at += size
+			}
 		}
 	}
-	w.quiet(resync)
-	w.compare()
+	return small, wrong
 }
 
-// newWorld draws a portal and a way of living from the seed.
-func newWorld(t *testing.T, seed int64, resync bool) *world {
-	rng := rand.New(rand.NewPCG(uint64(seed), 1))
-	weights, loss := shown, 0.0
-	switch {
-	case resync:
-		weights, loss = desksim.DefaultWeights, 0.1
-		weights.SilentUpdate = 20
-	case seed%4 == 1:
-		// A ticket whose every event was lost, trashed and restored between
-		// two rounds, is shown by nothing: without events no restores here.
-		loss, weights.RestoreTicket, weights.RestoreProduct = 0.3, 0, 0
-	}
-	w := newWorldOf(t, desksim.Config{Seed: seed, Tickets: 300 + rng.IntN(400), ArchivedTickets: 20, Weights: weights,
-		DeleteMode: desksim.DeleteMode(rng.IntN(6)), PayloadAtEvent: rng.IntN(2) == 0, QuietRemovals: rng.IntN(2) == 0,
-		TrashedIs404: rng.IntN(4) == 0, Burst: rng.IntN(2) * 150, MergedAnswers: rng.IntN(3) == 0})
-	w.rng, w.loss, w.cfg.Trust = rng, loss, rng.IntN(3) > 0
-	return w
-}
+// maxWrong is how many differences one run reports.
+const maxWrong = 8
 
-// newWorldOf is a given portal with an intake and a webhook.
-func newWorldOf(t *testing.T, portal desksim.Config) *world {
-	w := &world{t: t, wh: newMemWarehouse(), kv: newMemKV(), log: newMemLog(), letters: &memLetters{}, logger: zerolog.Nop()}
-	if *simSeed != 0 {
-		w.logger = zerolog.New(zerolog.NewTestWriter(t))
-	}
-	intake, err := webhook.New(webhook.Config{Logger: zerolog.Nop()})
-	w.must(err)
-	portal.Deliver = handlerTransport{intake}
-	w.portal = desksim.New(portal)
-	w.must(intake.SetRoutes([]webhook.Route{{Pipeline: "sim", Secrets: []string{hookSecret}, OrgID: w.portal.OrgID(),
-		JWT: webhook.JWTOff, Log: w.log, DeadLetters: w.letters}}))
-	ctx, cancel := context.WithCancel(context.Background())
-	var g errgroup.Group
-	g.Go(func() error { return intake.Run(ctx) })
-	t.Cleanup(func() { cancel(); _ = g.Wait() })
-	w.client, err = zohodesk.New(zohodesk.Config{Name: "main", AccountsURL: "https://accounts.sim", DeskURL: "https://desk.sim", OrgID: w.portal.OrgID(),
-		ClientID: "1000.SIMULATEDCLIENT", ClientSecret: "simulated-secret", RefreshToken: "1000.simulated.refresh",
-		Transport: w.portal.RoundTripper(), Logger: zerolog.Nop()})
-	w.must(err)
-	_, err = w.client.CreateWebhook(ctx, zohodesk.WebhookSpec{Name: "sim", URL: "https://cdc.example.org" + webhook.Path("sim", hookSecret), PrevState: true})
-	w.must(err)
-	w.cfg = Config{Name: "sim", OrgID: w.portal.OrgID(), Trust: true, Bin: time.Hour, Modules: zohodesk.FieldModules(),
-		Tables:  []source.Table{source.OrganizationFields, source.Departments, source.Products, source.Contracts, source.Tickets},
-		History: map[source.Table]bool{source.Tickets: true},
-		Polls: map[source.Table]time.Duration{source.OrganizationFields: 12 * time.Hour, source.Departments: 6 * time.Hour,
-			source.Products: 2 * time.Hour, source.Contracts: 2 * time.Hour, source.Tickets: 20 * time.Minute}}
-	return w
-}
-
-// handlerTransport answers requests by calling a handler.
-type handlerTransport struct{ h http.Handler }
-
-func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	rec := httptest.NewRecorder()
-	t.h.ServeHTTP(rec, r)
-	return rec.Result(), nil
-}
-
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	w.p = New(w.cfg, Parts{Desk: w.client, Warehouse: w.wh, KV: w.kv, Events: w.log, Dead: w.letters, Clock: clockwork.NewRealClock(), Log: w.logger})
-	ended := make(chan error, 1)
-	p := w.p
-	go func() { ended <- p.Run(ctx) }()
-	w.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != context.Canceled {
-			w.t.Errorf("pipeline ended with %v", err)
+// simulate carries out the plan of a seed and returns what went wrong.
+func simulate(t *testing.T, seed int64, without map[string]bool) (wrong []string) {
+	synctest.Test(t, func(t *testing.T) {
+		report := func(what string) {
+			if len(wrong) < maxWrong {
+				wrong = append(wrong, what)
+			}
 		}
+		p := drawPlan(seed, without)
+		w := newWorldWith(t, p.set, report)
+		p.conf(&w.cfg)
+		defer w.portal.Close()
+		defer func() {
+			if v := recover(); v != nil && v != (giveUp{}) {
+				panic(v)
+			}
+		}()
+		l := life{world: w, plan: p}
+		w.start()
+		defer func() { l.close() }()
+		for _, s := range p.steps {
+			w.revive()
+			l.step(s)
+		}
+		l.free()
+		w.quiet(p.resync)
+		audit{w, p.resync}.run()
 	})
+	return wrong
 }
 
-// restart stops the sync wherever it stands and starts another on what was
-// stored.
-func (w *world) restart() {
-	w.stop()
-	w.start()
+// life is a plan being carried out.
+type life struct {
+	*world
+	plan *plan
+	old  *proc // a leader that stands still
+	ends []func()
 }
 
-// quiet heals everything, lets one round of everything run, and waits.
-func (w *world) quiet(resync bool) {
-	f := w.portal.Faults()
-	f.Clear()
-	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Hour)
-	defer cancel()
-	w.must(w.portal.Flush(ctx))
+// close ends what runs.
+func (l *life) close() {
+	l.free()
+	l.stop()
+}
+
+// free lets an old leader go and ends what was switched on for a while.
+func (l *life) free() {
+	if l.old != nil {
+		l.release(l.old)
+		l.old = nil
+	}
+	for _, end := range l.ends {
+		end()
+	}
+	l.ends = nil
+}
+
+// hidden are keys that an agent's profile may hide.
+var hiddenKeys = []string{"subject", "description", "cf", "priority", "productId", "email", "dueDate", "statusType"}
+
+func (l *life) step(s happening) {
+	f := l.portal.Faults()
+	switch s.what {
+	case "mutate":
+		l.portal.Mutate(s.n)
+	case "pause":
+		time.Sleep(s.d)
+	case "restart":
+		l.restart()
+	case "kill":
+		l.cur.dieIn(s.n, s.n%2 == 0)
+		time.Sleep(s.d / 4)
+	case "down":
+		l.stop()
+		time.Sleep(s.d)
+		l.start()
+	case "take over":
+		if l.free(); s.n%3 > 0 {
+			l.old = l.takeover()
+		}
+	case "shift clock":
+		l.offset = time.Duration(s.n-60) * 17 * time.Minute // a process keeps its clock for life: its monotonic clock is right
+	case "sink down":
+		l.sinkDown(s.d)
+	case "hide field":
+		key := hiddenKeys[s.n%len(hiddenKeys)]
+		f.HideField(key, true)
+		l.later(s.d, func() { f.HideField(key, false) })
+	case "hide department":
+		l.hideDepartment(s)
+	case "spoil":
+		l.spoil(s.n)
+	case "resync":
+		l.background.Go(l.resync(l.cur, 24*time.Hour))
+	case "cancelled resync":
+		l.background.Go(l.resync(l.cur, s.d/100))
+	case "verify":
+		l.background.Go(l.verify(l.cur))
+	default:
+		l.fail("unknown step %q", s.what)
+	}
+}
+
+// later ends something after a while, at the latest when the portal goes quiet.
+func (l *life) later(d time.Duration, end func()) {
+	time.AfterFunc(d, end)
+	l.ends = append(l.ends, end)
+}
+
+// resync and verify may end in any way here: what matters is what they leave.
+func (l *life) resync(x *proc, within time.Duration) func() {
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		for _, t := range l.cfg.Tables {
+			stopOn(ctx, x, func(ctx context.Context) { _, _ = x.p.Resync(ctx, t, ResyncOptions{Trigger: "test"}) })
+		}
+	}
+}
+
+func (l *life) verify(x *proc) func() {
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Hour)
+		defer cancel()
+		for _, t := range l.cfg.Tables {
+			stopOn(ctx, x, func(ctx context.Context) { _, _ = x.p.Verify(ctx, t) })
+		}
+	}
+}
+
+// stopOn ends a call into a process with that process.
+func stopOn(ctx context.Context, x *proc, do func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); do(ctx) }()
 	select {
-	case <-w.p.Loaded():
-	case <-ctx.Done():
-		w.t.Fatal("never loaded")
+	case <-done:
+	case <-x.ended:
 	}
-	time.Sleep(time.Hour) // beyond the lag allowance of the sweep
-	for _, t := range w.cfg.Tables {
-		w.must(w.p.PollNow(ctx, t))
-		w.must(w.p.BinNow(ctx, t))
-	}
-	w.must(w.p.Settled(ctx))
-	if !resync {
-		return
-	}
-	for _, t := range w.cfg.Tables {
-		report, err := w.p.Resync(ctx, t, "test")
-		w.must(err)
-		if report.Incomplete {
-			w.t.Errorf("resync of %s is incomplete", t)
-		}
-	}
-	w.must(w.p.Settled(ctx))
+	cancel()
+	<-done
 }
 
-// compare holds every row against the portal's truth.
-func (w *world) compare() {
-	for _, t := range w.cfg.Tables {
-		rows := map[source.Key]source.State{}
-		for k, st := range w.wh.main[t] {
-			rows[k] = st
-		}
-		for truth := range w.portal.Truth(string(t)) {
-			key := source.Key{ID: truth.ID}
-			if t == source.OrganizationFields {
-				key = source.Key{Name: truth.Module + "/" + truth.APIName}
-			}
-			w.compareRow(t, key, rows[key], truth)
-			delete(rows, key)
-		}
-		for k, st := range rows {
-			if !st.Deleted {
-				w.t.Errorf("%s %s is visible and not at the source", t, k)
-			}
-		}
-	}
+func (l *life) sinkDown(d time.Duration) {
+	l.wh.down.Store(true)
+	l.later(d, func() { l.wh.down.Store(false) })
 }
 
-func (w *world) compareRow(t source.Table, key source.Key, got source.State, truth desksim.TruthRow) {
-	visible := got.Version != 0 && !got.Deleted
-	if live := truth.State == desksim.Live; live != visible {
-		w.t.Errorf("%s %s: visible %v, at the source %v (life %+v content %+v)", t, key, visible, truth.State, got.Life, got.Content)
-		return
+func (l *life) hideDepartment(s happening) {
+	var ids []uint64
+	for truth := range l.portal.Truth(string(source.Departments)) {
+		ids = append(ids, truth.ID)
 	}
-	if !visible {
-		return
-	}
-	raw := truth.Get
-	if t == source.OrganizationFields && raw == nil {
-		raw = truth.Search
-	}
-	want, err := source.ParseRecord(source.Lookup(t), truth.Module, raw)
-	w.must(err)
-	if got.Record == nil || got.Record.Fingerprint != want.Fingerprint {
-		w.t.Errorf("%s %s: content differs (held %+v): %s", t, key, got.Content, difference(got.Record, want))
-	}
+	id := ids[s.n%len(ids)]
+	l.portal.Faults().HideDepartment(id, true)
+	l.later(10*s.d, func() { l.portal.Faults().HideDepartment(id, false) })
 }
 
-// difference names the fields that differ.
-func difference(got, want *source.Record) string {
-	if got == nil {
-		return "no content"
+// spoil puts events into the log that cannot be placed.
+func (l *life) spoil(n int) {
+	if l.set.noHooks {
+		return
 	}
-	var names []string
-	for i, f := range want.Resource.Fields {
-		if f.Register == source.Content && f.Kind != source.KindCustom && got.Value(i) != want.Value(i) {
-			names = append(names, fmt.Sprintf("%s: %s, want %s", f.Name, got.Value(i), want.Value(i)))
-		}
+	bodies := []string{`[{"eventType":"Ticket_Update","eventTime":"1","orgId":"%d","payload":{"id":"x"}}]`,
+		`[{"eventType":"Ticket_Add","eventTime":"1","orgId":"%d","payload":null}]`,
+		`[{"eventType":"Ticket_Update","eventTime":"1","orgId":"%d","payload":{"subject":"no id"}}]`}
+	if l.post(fmt.Sprintf(bodies[n%len(bodies)], l.portal.OrgID())) {
+		l.planted++
 	}
-	if fmt.Sprint(got.Custom) != fmt.Sprint(want.Custom) {
-		names = append(names, fmt.Sprintf("cf: %v, want %v", got.Custom, want.Custom))
-	}
-	return strings.Join(names, "; ")
 }

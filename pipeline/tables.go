@@ -15,8 +15,18 @@ import (
 type reading struct {
 	origin   string
 	priority source.Priority
-	// seen is told every key before it is written; nil for none.
+	// put takes what was read; done is called once the warehouse confirmed it.
+	put func(ctx context.Context, obs []source.Observation, done func(outcome)) error
+	// seen is told every key before it is put; nil for none.
 	seen func(context.Context, []source.Key) error
+	// adopt takes the keys that the first replies carry as all there are.
+	adopt bool
+	// dry learns nothing and writes nothing.
+	dry bool
+	// unanswered are the modules of fields that are not to be judged this time.
+	unanswered map[string]bool
+	// brief leaves out what costs a call for each record.
+	brief bool
 
 	mu         sync.Mutex
 	total      outcome
@@ -30,10 +40,24 @@ func (r *reading) add(o outcome) {
 	r.mu.Unlock()
 }
 
+// write puts and waits.
+func (r *reading) write(ctx context.Context, obs []source.Observation) error {
+	out, err := await(ctx, r.put, obs)
+	r.add(out)
+	return err
+}
+
 func (r *reading) missing(why string) {
 	r.mu.Lock()
 	r.incomplete = append(r.incomplete, why)
 	r.mu.Unlock()
+}
+
+func (r *reading) unanswer(module string) {
+	if r.unanswered == nil {
+		r.unanswered = map[string]bool{}
+	}
+	r.unanswered[module] = true
 }
 
 func (r *reading) note(ctx context.Context, recs []*source.Record) error {
@@ -43,13 +67,12 @@ func (r *reading) note(ctx context.Context, recs []*source.Record) error {
 	return r.seen(ctx, keysOf(recs))
 }
 
-// tableReader knows how one table is read: completely, and for what changed.
+// tableReader knows how one table is read; those that can tell what changed are
+// pollers too.
 type tableReader interface {
 	// full reads everything. With resume it goes on where an earlier, unfinished
 	// pass stood, and stores its progress.
 	full(ctx context.Context, r *reading, resume bool) error
-	// poll reads what changed since the last poll.
-	poll(ctx context.Context) error
 }
 
 // snapshotState is the stored progress of a table's first complete reading.
@@ -116,6 +139,7 @@ func logKey(p string) string                   { return "ckpt." + p + ".log" }
 func pollKey(p string, t source.Table) string  { return "ckpt." + p + ".poll." + string(t) }
 func binKey(p string, t source.Table) string   { return "ckpt." + p + ".bin." + string(t) }
 func keysKey(p string, t source.Table) string  { return "ckpt." + p + ".keys." + string(t) }
+func resourcesKey(p string) string             { return "ckpt." + p + ".resources" }
 func rangeKey(p string, t source.Table) string { return "range." + p + "." + string(t) }
 func number(n uint64) []byte                   { return fmt.Appendf(nil, "%d", n) }
 func parseNumber(value []byte) (n uint64, e error) {

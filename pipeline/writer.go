@@ -57,13 +57,14 @@ type writer struct {
 	metrics *metrics
 
 	in    chan submission
+	stops chan func() // done between two batches
 	bytes *byteGate
 }
 
 func newWriter(t source.Table, d deps) *writer {
 	return &writer{table: t, res: source.Lookup(t), wh: d.wh, cov: d.covs[t], rereads: d.rereads, schema: d.schema, history: d.history[t],
 		epoch: d.epoch, clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics,
-		in: make(chan submission, 1024), bytes: newByteGate(queueBytes)}
+		in: make(chan submission, 1024), stops: make(chan func()), bytes: newByteGate(queueBytes)}
 }
 
 // submit hands observations over; done is called once the warehouse confirmed
@@ -85,11 +86,16 @@ func (w *writer) submit(ctx context.Context, obs []source.Observation, done func
 
 // write submits and waits.
 func (w *writer) write(ctx context.Context, obs []source.Observation) (outcome, error) {
+	return await(ctx, w.submit, obs)
+}
+
+// await hands observations over and waits until they are confirmed.
+func await(ctx context.Context, put func(context.Context, []source.Observation, func(outcome)) error, obs []source.Observation) (outcome, error) {
 	if len(obs) == 0 {
 		return outcome{}, nil
 	}
 	confirmed := make(chan outcome, 1)
-	if err := w.submit(ctx, obs, func(o outcome) { confirmed <- o }); err != nil {
+	if err := put(ctx, obs, func(o outcome) { confirmed <- o }); err != nil {
 		return outcome{}, err
 	}
 	select {
@@ -97,6 +103,17 @@ func (w *writer) write(ctx context.Context, obs []source.Observation) (outcome, 
 		return o, nil
 	case <-ctx.Done():
 		return outcome{}, ctx.Err()
+	}
+}
+
+// pause runs do between two batches: nothing is written meanwhile.
+func (w *writer) pause(ctx context.Context, do func() error) error {
+	ended := make(chan error, 1)
+	select {
+	case w.stops <- func() { ended <- do() }:
+		return <-ended
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -149,6 +166,8 @@ func (w *writer) gather(ctx context.Context, notBefore time.Time) ([]submission,
 			}
 		case <-due:
 			return w.drain(batch, rows), nil
+		case do := <-w.stops:
+			do()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -175,7 +194,7 @@ func (w *writer) drain(batch []submission, rows int) []submission {
 // nothing. Nobody else writes this table, so the heads stay as they were read.
 func (w *writer) flush(ctx context.Context, batch []submission) error {
 	var b *merged
-	var hints asked
+	var hints []asked
 	steps := []struct {
 		what string
 		do   func(context.Context) error

@@ -65,6 +65,10 @@ func (l eventLog) Bounds(ctx context.Context) (first, last uint64, err error) {
 	return first, last, err
 }
 
+func (l eventLog) Before(ctx context.Context, t time.Time) (uint64, error) {
+	return l.log.Before(ctx, t)
+}
+
 func (l eventLog) Purge(ctx context.Context, upTo uint64, olderThan time.Time) error {
 	old, err := l.log.Before(ctx, olderThan)
 	if err != nil {

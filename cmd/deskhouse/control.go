@@ -12,13 +12,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/errgroup"
-
 	"deskhouse/pipeline"
 	"deskhouse/source"
 	"deskhouse/source/webhook"
 	"deskhouse/source/zohodesk"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // The control API: HTTP and JSON on a socket of the data folder that only its
@@ -34,15 +32,18 @@ type statusReply struct {
 }
 
 type pipelineStatus struct {
-	Name       string        `json:"name"`
-	Running    bool          `json:"running"`
-	Reason     string        `json:"reason,omitempty"` // why not
-	Tables     []tableStatus `json:"tables"`
-	LogApplied uint64        `json:"log_applied"`
-	LogLast    uint64        `json:"log_last"`
-	Rereads    int           `json:"rereads_queued"`
-	Warehouse  warehouseInfo `json:"warehouse"`
-	Webhooks   []string      `json:"webhooks"` // registered ids
+	Name       string           `json:"name"`
+	Connection string           `json:"connection"`
+	Running    bool             `json:"running"`
+	Reason     string           `json:"reason,omitempty"` // why not
+	Tables     []tableStatus    `json:"tables"`
+	LogApplied uint64           `json:"log_applied"`
+	LogLast    uint64           `json:"log_last"`
+	Rereads    int              `json:"rereads_queued"`
+	Warehouse  warehouseInfo    `json:"warehouse"`
+	Webhooks   []string         `json:"webhooks"`        // registered ids
+	Schedule   *scheduleStatus  `json:"resync_schedule"` // null = only on command
+	Decisions  []decisionStatus `json:"decisions"`       // what waits for a person
 }
 
 type tableStatus struct {
@@ -58,6 +59,8 @@ type tableStatus struct {
 	LastPollAt    *time.Time `json:"last_poll_at"`
 	LastResyncAt  *time.Time `json:"last_resync_at"`
 	Drift         uint64     `json:"drift"`
+	Unhydrated    int64      `json:"unhydrated,omitempty"`  // rows whose detail is still to be read
+	HydratedBy    *time.Time `json:"hydrated_by,omitempty"` // at the latest, as far as credits go
 }
 
 type connectionStatus struct {
@@ -130,6 +133,9 @@ func (c *core) controlHandler() http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { answer(w, c.status(r.Context()), nil) })
 	mux.HandleFunc("GET /v1/check", func(w http.ResponseWriter, r *http.Request) { answer(w, c.check(r.Context()), nil) })
 	mux.HandleFunc("POST /v1/resync", c.perPipe(c.resyncNow))
+	mux.HandleFunc("POST /v1/verify", c.perPipe(c.verifyNow))
+	mux.HandleFunc("POST /v1/replay", c.perPipe(c.replayNow))
+	mux.HandleFunc("GET /v1/plan", c.perPipe(c.planNow))
 	mux.HandleFunc("GET /v1/webhook-url", c.perPipe(func(_ context.Context, p *pipe, _ *http.Request) (any, error) {
 		u, err := c.hookURL(p)
 		return map[string]string{"url": u}, err
@@ -202,7 +208,18 @@ func answer(w http.ResponseWriter, reply any, err error) {
 	_ = json.NewEncoder(w).Encode(reply) // the caller went away: nobody to tell
 }
 
+// status is everything there is to tell.
 func (c *core) status(ctx context.Context) statusReply {
+	s, _ := c.progress(ctx) // without an error
+	for i, p := range c.pipes {
+		p.ahead(ctx, &s.Pipelines[i])
+	}
+	return s
+}
+
+// progress is status without what lies ahead; it is asked for several times a
+// second.
+func (c *core) progress(ctx context.Context) (statusReply, error) {
 	s := statusReply{Version: version(), PID: os.Getpid()}
 	for _, p := range c.pipes {
 		s.Pipelines = append(s.Pipelines, p.status(ctx))
@@ -210,12 +227,12 @@ func (c *core) status(ctx context.Context) statusReply {
 	for _, name := range sortedKeys(c.conns) {
 		s.Connections = append(s.Connections, connStatus(c.conns[name]))
 	}
-	return s
+	return s, nil
 }
 
 func (p *pipe) status(ctx context.Context) pipelineStatus {
 	p.mu.Lock()
-	s := pipelineStatus{Name: p.name, Running: p.sync != nil, Reason: p.reason, Webhooks: p.hooks.list(),
+	s := pipelineStatus{Name: p.name, Connection: p.conn.name, Running: p.sync != nil, Reason: p.reason, Webhooks: p.hooks.list(),
 		Warehouse: warehouseInfo{p.access.URL, p.access.HTTP, p.access.Database, p.access.Version}}
 	sync := p.sync
 	p.mu.Unlock()
@@ -236,7 +253,8 @@ func (p *pipe) status(ctx context.Context) pipelineStatus {
 func tableStatusOf(t pipeline.Progress) tableStatus {
 	return tableStatus{Table: string(t.Table), Phase: t.Phase, Reason: t.Reason, Rows: t.Rows, Total: t.Total, RowsPerSecond: t.Rate,
 		ETASeconds: t.ETA.Seconds(), CompleteUntil: orNull(t.CompleteUntil), LastEventAt: orNull(t.LastEventAt),
-		LastPollAt: orNull(t.LastPollAt), LastResyncAt: orNull(t.LastResyncAt), Drift: t.Drift}
+		LastPollAt: orNull(t.LastPollAt), LastResyncAt: orNull(t.LastResyncAt), Drift: t.Drift,
+		Unhydrated: t.Unhydrated, HydratedBy: orNull(t.HydratedBy)}
 }
 
 func orNull(t time.Time) *time.Time {
@@ -249,7 +267,7 @@ func orNull(t time.Time) *time.Time {
 
 func connStatus(conn *connection) connectionStatus {
 	credits := conn.client.Credits()
-	s := connectionStatus{Name: conn.name, CreditsSpent: int64(credits.Spent), CreditsRemaining: int64(credits.Remaining)}
+	s := connectionStatus{Name: conn.name, CreditsSpent: int64(credits.Today), CreditsRemaining: int64(credits.Remaining)}
 	s.CallsInFlight, s.CallLimit = conn.client.InFlight()
 	until, why := conn.client.WaitingUntil()
 	s.WaitingUntil, s.WaitingFor = orNull(until), why
@@ -271,37 +289,6 @@ func (c *core) listHooks(ctx context.Context, p *pipe, _ *http.Request) (any, er
 func (c *core) hookReply(p *pipe, h zohodesk.Webhook) hookReply {
 	ours, err := c.hookURL(p)
 	return hookReply{ID: fmt.Sprint(h.ID), Name: h.Name, Enabled: h.Enabled, Ours: err == nil && h.URL == ours, Events: h.Events}
-}
-
-// resyncNow compares the tables that the request names, all when it names none.
-func (c *core) resyncNow(ctx context.Context, p *pipe, r *http.Request) (any, error) {
-	p.mu.Lock()
-	sync, reason := p.sync, p.reason
-	p.mu.Unlock()
-	if sync == nil {
-		return nil, fmt.Errorf("pipeline %s does not run yet: %s", p.name, reason)
-	}
-	tables := tablesOf(p.cfg)
-	if names := r.URL.Query()["table"]; len(names) > 0 {
-		var err error
-		if tables, err = namedTables(tables, names); err != nil {
-			return nil, err
-		}
-	}
-	reports := make([]source.RunReport, len(tables))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, t := range tables {
-		g.Go(func() (err error) {
-			if reports[i], err = sync.Resync(ctx, t, "command"); err != nil {
-				return fmt.Errorf("resync of %s: %w", t, err)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return reports, nil
 }
 
 // namedTables are those of a pipeline's tables that a request names.

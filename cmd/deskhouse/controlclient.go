@@ -44,8 +44,8 @@ func dial(cfg *config.Config) (*control, error) {
 	return &control{http: &http.Client{Transport: transport}, end: func() error { transport.CloseIdleConnections(); return nil }}, nil
 }
 
-// dialOrOpen reaches the running service, or does the service's part itself
-// for as long as the command lasts.
+// dialOrOpen reaches the running service, or opens the state and answers by
+// itself, for commands that need no pipeline to run.
 func dialOrOpen(ctx context.Context, o *options, cfg *config.Config) (*control, error) {
 	if c, err := dial(cfg); !errors.Is(err, errNotRunning) {
 		return c, err
@@ -58,25 +58,7 @@ func dialOrOpen(ctx context.Context, o *options, cfg *config.Config) (*control, 
 	if err != nil {
 		return nil, err
 	}
-	sctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- local.serveControl(sctx) }()
-	end := func() error { stop(); return errors.Join(<-ended, local.Close()) }
-	for {
-		c, err := dial(cfg)
-		if err == nil {
-			c.local, c.end = local, end
-			return c, nil
-		}
-		select {
-		case err := <-ended:
-			stop()
-			return nil, errors.Join(err, local.Close())
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), end())
-		default: // the socket appears in a moment
-		}
-	}
+	return &control{http: &http.Client{Transport: inProcess{local.controlHandler()}}, local: local, end: local.Close}, nil
 }
 
 // call makes one request and decodes the reply into out.
@@ -99,6 +81,12 @@ func (c *control) call(ctx context.Context, method, path string, query url.Value
 		return &exitError{refused.Code, errors.New(refused.Error)}
 	}
 	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// status is what the service says of itself.
+func (c *control) status(ctx context.Context) (st statusReply, err error) {
+	err = c.call(ctx, "GET", "/v1/status", nil, &st)
+	return st, err
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -52,6 +52,7 @@ type pipe struct {
 	events *state.Log
 	dead   *state.Log
 	hooks  hookIDs
+	ready  chan struct{} // closed once sync is set
 
 	mu     sync.Mutex // guards those below, set while the service starts
 	wh     *clickhouse.Warehouse
@@ -100,7 +101,8 @@ func (c *core) build(ctx context.Context) error {
 		c.conns[name] = client
 	}
 	for name, pc := range c.cfg.Pipelines {
-		p := &pipe{name: name, cfg: pc, conn: c.conns[pc.Connection], org: c.cfg.Connections[pc.Connection].OrgID, reason: "starting"}
+		p := &pipe{name: name, cfg: pc, conn: c.conns[pc.Connection], org: c.cfg.Connections[pc.Connection].OrgID,
+			ready: make(chan struct{}), reason: "starting"}
 		var err error
 		if p.events, err = c.store.Log(ctx, name); err != nil {
 			return fmt.Errorf("pipeline %s: %w", name, err)

@@ -101,7 +101,7 @@ func (d *demonstration) run(ctx context.Context, o *options, show *display, log 
 	g, gctx := errgroup.WithContext(sctx)
 	g.Go(func() error { return serveHTTP(gctx, webhook.HTTPServer("", d.portal.Handler()), portalAt) })
 	g.Go(func() error { return d.core.serve(gctx) })
-	g.Go(func() error { return ignoreCanceled(show.run(gctx, d.core, log)) })
+	g.Go(func() error { return ignoreCanceled(show.run(gctx, d.core.progress, log)) })
 	var outcome demoOutcome
 	g.Go(func() (err error) {
 		defer stop()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"deskhouse/pipeline"
 	"deskhouse/source"
 	"deskhouse/source/desksim"
 )
@@ -150,7 +151,7 @@ func (d *demonstration) quiesce(ctx context.Context) error {
 		return err
 	}
 	err = d.eachTable(ctx, func(ctx context.Context, t source.Table) error {
-		_, err := sync.Resync(ctx, t, "demo")
+		_, err := sync.Resync(ctx, t, pipeline.ResyncOptions{Trigger: "demo"})
 		return err
 	})
 	if err != nil {

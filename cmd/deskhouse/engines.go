@@ -52,7 +52,7 @@ func (e *engines) start(ctx context.Context, dir string) (*embedded.Engine, erro
 	en := &engine{dir: dir, log: e.log, ended: make(chan struct{})}
 	first, err := en.begin(ctx, embedded.Config{Dir: dir, Logger: e.log})
 	if err != nil {
-		return nil, fmt.Errorf("start the embedded engine in %s: %w", dir, err)
+		return nil, startFailure(dir, err)
 	}
 	en.current = first
 	keep, cancel := context.WithCancel(context.Background())
@@ -60,6 +60,21 @@ func (e *engines) start(ctx context.Context, dir string) (*embedded.Engine, erro
 	e.byDir[dir] = en
 	go en.keep(keep)
 	return first, nil
+}
+
+// errEngineDown: the embedded engine does not start for a reason that may pass,
+// such as a full disk: it is a warehouse that is down.
+var errEngineDown = errors.New("the embedded engine is down")
+
+// startFailure tells what needs a person from what may pass.
+func startFailure(dir string, err error) error {
+	err = fmt.Errorf("start the embedded engine in %s: %w", dir, err)
+	for _, permanent := range []error{embedded.ErrLibraryMissing, embedded.ErrLibraryUnusable, embedded.ErrEngineMissing, embedded.ErrInUse, embedded.ErrPort} {
+		if errors.Is(err, permanent) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", errEngineDown, err)
 }
 
 func (en *engine) begin(ctx context.Context, cfg embedded.Config) (*embedded.Engine, error) {

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"deskhouse/source/zohodesk"
 	"deskhouse/state"
@@ -42,6 +44,9 @@ func (h *hookIDs) load(ctx context.Context, store *state.Store, pipeline string)
 }
 
 func (h *hookIDs) save(ctx context.Context, store *state.Store, pipeline string, ids []string) error {
+	if slices.Equal(ids, h.list()) {
+		return nil
+	}
 	value, err := json.Marshal(ids)
 	if err != nil {
 		return err
@@ -51,6 +56,58 @@ func (h *hookIDs) save(ctx context.Context, store *state.Store, pipeline string,
 	}
 	h.ids.Store(&ids)
 	return nil
+}
+
+// keepHook looks, at once and then from time to time, whether the webhook that
+// was registered is still there under the id that state knows, and registers it
+// again if not. One that nobody registered is nobody's to make, but state may
+// have been lost: then it is looked for until Zoho has answered once.
+func (c *core) keepHook(ctx context.Context, p *pipe) error {
+	if c.cfg.Intake == nil {
+		return nil
+	}
+	looked := false
+	for wait := time.Duration(0); ; wait = hookCheckEvery {
+		select {
+		case <-c.clock.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var err error
+		if len(p.hooks.list()) > 0 {
+			_, err = c.registerHook(ctx, p)
+		} else if !looked {
+			err = c.findHook(ctx, p)
+			looked = err == nil
+		}
+		if err != nil && ctx.Err() == nil {
+			c.log.Error().Err(err).Str("pipeline", p.name).Msg("webhook cannot be checked; polls find what it misses")
+		}
+	}
+}
+
+// findHook remembers the webhooks with our URL: when state was lost they still
+// deliver, for the URL follows from the state key and the pipeline's name.
+func (c *core) findHook(ctx context.Context, p *pipe) error {
+	url, err := c.hookURL(p)
+	if err != nil {
+		return err
+	}
+	hooks, err := p.conn.client.Webhooks(ctx)
+	if err != nil {
+		return fmt.Errorf("list webhooks: %w", err)
+	}
+	var ids []string
+	for _, h := range hooks {
+		if h.URL == url {
+			ids = append(ids, strconv.FormatUint(h.ID, 10))
+		}
+	}
+	if len(ids) == 0 || len(p.hooks.list()) > 0 { // a command may have registered one meanwhile
+		return nil
+	}
+	c.log.Warn().Str("pipeline", p.name).Strs("webhooks", ids).Msg("state did not know of this pipeline's webhook at Zoho; it is remembered again")
+	return p.hooks.save(ctx, c.store, p.name, ids)
 }
 
 // registerHook makes sure that Zoho delivers to this pipeline: a webhook with

@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ type settings struct {
 	intake    string // a free port
 	stateKey  string // random
 	stateDir  string // "./data"
+	state     string // further keys of the state, each ending in a comma
 }
 
 // house is one simulated portal and one configured deskhouse.
@@ -134,8 +137,8 @@ pipelines:
   %s: {connection: main, %s warehouse: %s}
 intake: {listen: %q, public_url: "http://%s", jwt: required}
 admin: {listen: %q}
-state: {url: embedded, dir: %q, key: %q}
-`, h.portal.OrgID(), h.desk, s.deskURL, h.desk+"/.well-known/jwks.json", s.pipeline, s.keys, s.warehouse, s.intake, s.intake, h.admin, s.stateDir, s.stateKey))
+state: {url: embedded, dir: %q, %s key: %q}
+`, h.portal.OrgID(), h.desk, s.deskURL, h.desk+"/.well-known/jwks.json", s.pipeline, s.keys, s.warehouse, s.intake, s.intake, h.admin, s.stateDir, s.state, s.stateKey))
 }
 
 func (h *house) write(text string) {
@@ -160,15 +163,20 @@ func newStateKey() string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// freePort is an address nobody listens on at the moment.
+// freePort is an address nobody listens on at the moment. It is below the ports
+// that systems give to outgoing connections: a service that is down for a while
+// must find its port again.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mathrand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port found")
+	return ""
 }
 
 // status asks the running service.
@@ -268,9 +276,39 @@ func (h *house) compare() {
 			h.t.Logf("%s: %d at source, %d visible, %d deleted", table, c.AtSource, c.Visible, c.Deleted)
 			if c.Mismatches > 0 || c.AtSource == 0 {
 				h.t.Errorf("%s: %d mismatches of %d rows: %v", table, c.Mismatches, c.AtSource, c.Examples)
+				h.explain(string(table), c.Examples)
 			}
 		}
 	}
+}
+
+// explain tells the story of the first rows that differ: what the history knows,
+// what is held, and what the last comparisons found.
+func (h *house) explain(table string, examples []string) {
+	h.t.Helper()
+	for _, example := range examples[:min(3, len(examples))] {
+		key, _, _ := strings.Cut(example, " ")
+		for truth := range h.portal.Truth(table) {
+			if truth.Key == key {
+				h.t.Logf("%s %s at the portal: state %v, deleted %v", table, key, truth.State, truth.DeletedAt)
+			}
+		}
+		for _, query := range []string{
+			fmt.Sprintf("SELECT op, origin, event_type, toString(at) AS at, toString(received_at) AS received FROM changes WHERE table = '%s' AND key = '%s' ORDER BY changes.received_at", table, key),
+			fmt.Sprintf("SELECT toString(COLUMNS('^_(is_deleted|content_as_of|content_modified|life_as_of|version|synced_at)$')) FROM %s_all FINAL WHERE toString(%s) = '%s'", table, keyOf(table), key),
+		} {
+			h.t.Logf("%s %s: %v", table, key, h.sql(query))
+		}
+	}
+	h.t.Logf("runs: %v", h.sql(fmt.Sprintf("SELECT trigger, toString(started_at) AS started, toString(finished_at) AS finished, toString(deleted) AS deleted, "+
+		"toString(not_visible) AS hidden, toString(incomplete) AS incomplete FROM sync_runs WHERE table = '%s' ORDER BY sync_runs.started_at", table)))
+}
+
+func keyOf(table string) string {
+	if table == "organization_fields" {
+		return "(module, api_name)"
+	}
+	return "id"
 }
 
 // sql runs a query with the program; each row's values are text or nil.

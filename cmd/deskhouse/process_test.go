@@ -69,7 +69,7 @@ func command(t *testing.T, bound time.Duration, dir string, args ...string) *res
 	return r
 }
 
-// process is a running `deskhouse run`.
+// process is a running deskhouse, mostly `deskhouse run`.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -79,13 +79,19 @@ type process struct {
 // start runs the service; what it prints goes to the house's log.
 func (h *house) start(args ...string) *process {
 	h.t.Helper()
+	return h.spawn(append([]string{"run"}, args...)...)
+}
+
+// spawn is start for any command.
+func (h *house) spawn(args ...string) *process {
+	h.t.Helper()
 	out, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	defer out.Close()
 	p := &process{t: h.t, ended: make(chan struct{})}
-	p.cmd = exec.Command(programs.deskhouse, append([]string{"run", "--config", h.file}, args...)...)
+	p.cmd = exec.Command(programs.deskhouse, append(args, "--config", h.file)...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = h.dir, out, out
 	if err := p.cmd.Start(); err != nil {
 		h.t.Fatal(err)

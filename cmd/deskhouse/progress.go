@@ -48,8 +48,8 @@ func (d *display) output(stderr *os.File) io.Writer {
 	return stderr
 }
 
-// run updates the display until ctx ends.
-func (d *display) run(ctx context.Context, c *core, log zerolog.Logger) error {
+// run updates the display from what status tells until ctx ends.
+func (d *display) run(ctx context.Context, status func(context.Context) (statusReply, error), log zerolog.Logger) error {
 	every := progressEvery
 	if d.bars != nil {
 		every = 200 * time.Millisecond
@@ -63,34 +63,39 @@ func (d *display) run(ctx context.Context, c *core, log zerolog.Logger) error {
 			d.close()
 			return ctx.Err()
 		}
-		for _, p := range c.pipes {
-			p.mu.Lock()
-			s := p.sync
-			p.mu.Unlock()
-			if s == nil {
-				continue
-			}
-			st, err := s.Status(ctx)
-			if err != nil {
-				continue // shown by status and readyz; a display has nothing to add
-			}
-			for _, t := range st.Tables {
-				d.show(p, t, log)
+		st, err := status(ctx)
+		if err != nil {
+			continue // shown by status and readyz; a display has nothing to add
+		}
+		for _, p := range st.Pipelines {
+			for _, t := range p.Tables {
+				d.show(p, t, st.creditsOf(p), log)
 			}
 		}
 	}
 }
 
-func (d *display) show(p *pipe, t pipeline.Progress, log zerolog.Logger) {
+// creditsOf is what the connection of a pipeline has spent.
+func (s statusReply) creditsOf(p pipelineStatus) int64 {
+	for _, c := range s.Connections {
+		if c.Name == p.Connection {
+			return c.CreditsSpent
+		}
+	}
+	return 0
+}
+
+func (d *display) show(p pipelineStatus, t tableStatus, credits int64, log zerolog.Logger) {
 	loading := t.Phase == pipeline.PhaseSnapshot || t.Phase == pipeline.PhaseResync
+	eta := (time.Duration(t.ETASeconds) * time.Second).String()
 	if d.bars == nil {
 		if loading {
-			log.Info().Str("pipeline", p.name).Str("table", string(t.Table)).Str("phase", t.Phase).Int64("rows", t.Rows).Int64("total", t.Total).
-				Float64("rows_per_second", t.Rate).Int64("credits", p.conn.client.Credits().Spent).Str("eta", t.ETA.Round(time.Second).String()).Msg("progress")
+			log.Info().Str("pipeline", p.Name).Str("table", t.Table).Str("phase", t.Phase).Int64("rows", t.Rows).Int64("total", t.Total).
+				Float64("rows_per_second", t.RowsPerSecond).Int64("credits", credits).Str("eta", eta).Msg("progress")
 		}
 		return
 	}
-	name := p.name + " " + string(t.Table)
+	name := p.Name + " " + t.Table
 	row := d.rows[name]
 	if row == nil {
 		if !loading {
@@ -101,7 +106,7 @@ func (d *display) show(p *pipe, t pipeline.Progress, log zerolog.Logger) {
 			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return row.text })))
 		d.rows[name] = row
 	}
-	row.text = fmt.Sprintf("%d/%d rows  %.0f/s  %d credits  ETA %s", t.Rows, max(t.Total, t.Rows), t.Rate, p.conn.client.Credits().Spent, t.ETA.Round(time.Second))
+	row.text = fmt.Sprintf("%d/%d rows  %.0f/s  %d credits  ETA %s", t.Rows, max(t.Total, t.Rows), t.RowsPerSecond, credits, eta)
 	row.bar.SetTotal(max(t.Total, t.Rows, 1), !loading)
 	row.bar.SetCurrent(t.Rows)
 	if !loading {

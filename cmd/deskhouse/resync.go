@@ -1,78 +1,56 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"net/url"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"deskhouse/source"
+	"deskhouse/pipeline"
 )
 
+// target are the flags that say what a command works on.
+type target struct {
+	pipeline string
+	tables   []string
+}
+
+func (t *target) flags(f *pflag.FlagSet) {
+	f.StringVarP(&t.pipeline, "pipeline", "p", "", "pipeline; may be left out when there is one")
+	f.StringSliceVar(&t.tables, "table", nil, "tables (default: all)")
+}
+
 func resyncCommand(o *options) *cobra.Command {
-	var pipeline string
-	var tables []string
+	var on target
+	var rebuild, acceptLoss bool
 	c := &cobra.Command{
 		Use:   "resync",
-		Short: "Compare tables with the portal and repair them; deskhouse must be running",
-		Args:  cobra.NoArgs,
+		Short: "Compare tables with the portal and repair them",
+		Long: `Reads tables completely, repairs what differs and deletes what is gone at the
+source. A running deskhouse does it; without one this process does, and first
+loads what was never loaded. Prints a drift report for every table.
+
+Exit codes: 0 done; 1 a table failed or could not be read whole; 3 a guard found
+so much gone that nothing was deleted: if the portal really lost that, run it
+again with --accept-loss; 5 another command holds the state.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
+			w := work{pipeline: on.pipeline, tables: on.tables, mode: pipeline.Once, method: "POST", path: "/v1/resync", query: url.Values{}, settle: true}
+			if rebuild {
+				w.query.Set("rebuild", "true")
+			}
+			if acceptLoss {
+				w.query.Set("accept_loss", "true")
+			}
+			var reply comparisonReply
+			if err := w.do(cmd.Context(), o, &reply); err != nil {
 				return err
 			}
-			ctl, err := dial(cfg)
-			if err != nil {
-				return err
-			}
-			q := url.Values{"table": tables}
-			if pipeline != "" {
-				q.Set("pipeline", pipeline)
-			}
-			var reports []source.RunReport
-			if err := errors.Join(ctl.call(cmd.Context(), "POST", "/v1/resync", q, &reports), ctl.end()); err != nil {
-				return err
-			}
-			if o.json {
-				if err := printJSON(os.Stdout, reports); err != nil {
-					return err
-				}
-			} else {
-				printReports(reports)
-			}
-			return incomplete(reports)
+			return reply.show(o, false)
 		},
 	}
-	c.Flags().StringVarP(&pipeline, "pipeline", "p", "", "pipeline; may be left out when there is one")
-	c.Flags().StringSliceVar(&tables, "table", nil, "tables (default: all)")
+	on.flags(c.Flags())
+	c.Flags().BoolVar(&rebuild, "rebuild", false, "write the tables anew beside themselves and exchange them; takes their room once more meanwhile")
+	c.Flags().BoolVar(&acceptLoss, "accept-loss", false, "believe the portal even where a guard would ask")
 	return c
-}
-
-// incomplete fails for tables that could not be read whole: what is absent there
-// was not deleted.
-func incomplete(reports []source.RunReport) error {
-	var names []string
-	for _, r := range reports {
-		if r.Incomplete {
-			names = append(names, string(r.Table))
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return fmt.Errorf("not everything could be read of %s: repaired as far as that goes, nothing was deleted (the log says why)", strings.Join(names, ", "))
-}
-
-// printReports shows drift reports.
-func printReports(reports []source.RunReport) {
-	rows := make([][]string, len(reports))
-	for i, r := range reports {
-		rows[i] = []string{string(r.Table), fmt.Sprint(r.Read), fmt.Sprint(r.Unchanged), fmt.Sprint(r.Repaired), fmt.Sprint(r.Deleted),
-			fmt.Sprint(r.Resurrected), fmt.Sprint(r.MissedBySearch), fmt.Sprint(r.NotVisible), yes(!r.Incomplete)}
-	}
-	printTable(os.Stdout, []string{"TABLE", "READ", "UNCHANGED", "REPAIRED", "DELETED", "RESURRECTED", "MISSED BY SEARCH", "NOT VISIBLE", "COMPLETE"}, rows,
-		map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true})
 }

@@ -37,7 +37,7 @@ func run(ctx context.Context, o *options) error {
 	log.Info().Str("version", version()).Int("pipelines", len(c.pipes)).Str("state", cfg.State.Dir).Msg("starting")
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.serve(gctx) })
-	g.Go(func() error { return show.run(gctx, c, log) })
+	g.Go(func() error { return show.run(gctx, c.progress, log) })
 	err = g.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil

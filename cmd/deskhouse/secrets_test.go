@@ -117,7 +117,7 @@ func badDeliveries(t *testing.T, h *house, hook string) {
 func (h *house) everyCommand() {
 	h.t.Helper()
 	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"status"}, {"status", "--json"}, {"webhook", "list"}, {"webhook", "list", "--json"},
-		{"webhook", "register"}, {"webhook", "delete"}, {"resync"}, {"sql", "SELEC 1"}, {"sql", "SELECT nothing FROM tickets"}, {"sql", "SELECT * FROM nowhere"}} {
+		{"webhook", "register"}, {"webhook", "delete"}, {"resync"}, {"verify"}, {"plan"}, {"replay", "--since", "1h"}, {"sql", "SELEC 1"}, {"sql", "SELECT nothing FROM tickets"}, {"sql", "SELECT * FROM nowhere"}} {
 		h.deskhouse(append(args, "--log-level", "debug")...)
 	}
 }

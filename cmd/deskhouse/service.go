@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,6 +26,9 @@ const (
 	leaseTTL = 15 * time.Second
 	// stopWithin bounds the end of HTTP requests that are under way at a stop.
 	stopWithin = 5 * time.Second
+	// commandPatience is how long a command that works by itself waits for a
+	// warehouse that does not answer.
+	commandPatience = 30 * time.Second
 	// hookCheckEvery is how often a registered webhook is looked for at Zoho.
 	hookCheckEvery = time.Hour
 )
@@ -53,7 +57,7 @@ func (c *core) serve(ctx context.Context) error {
 	}
 	for _, p := range c.pipes {
 		g.Go(func() error {
-			if err := c.runPipe(ctx, p); err != nil && ctx.Err() == nil {
+			if err := c.runPipe(ctx, p, pipeline.Follow); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("pipeline %s: %w", p.name, err)
 			}
 			return nil
@@ -141,15 +145,17 @@ func serveHTTP(ctx context.Context, srv *http.Server, listener net.Listener) err
 }
 
 // runPipe is one pipeline under its lease.
-func (c *core) runPipe(ctx context.Context, p *pipe) error {
+func (c *core) runPipe(ctx context.Context, p *pipe, mode pipeline.Mode) error {
 	lease, err := c.store.AcquireLease(ctx, p.name, leaseTTL)
 	if err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return lease.Run(gctx) })
-	g.Go(func() error { return c.sync(gctx, p, lease) })
-	g.Go(func() error { return c.keepHook(gctx, p) })
+	g.Go(func() error { return c.sync(gctx, p, lease, mode) })
+	if mode == pipeline.Follow {
+		g.Go(func() error { return c.keepHook(gctx, p) })
+	}
 	err = g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
@@ -157,27 +163,45 @@ func (c *core) runPipe(ctx context.Context, p *pipe) error {
 }
 
 // sync opens the warehouse, for as long as that takes, and runs the pipeline.
-func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease) error {
-	if err := c.openWarehouse(ctx, p, lease.Epoch()); err != nil {
+func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease, mode pipeline.Mode) error {
+	patience := time.Duration(math.MaxInt64)
+	if mode != pipeline.Follow {
+		patience = commandPatience
+	}
+	leader := &leader{store: c.store, lease: lease, pipeline: p.name}
+	if err := c.openWarehouse(ctx, p, leader, patience); err != nil {
 		return err
 	}
-	s := pipeline.New(c.pipelineConfig(p, lease.Epoch()), pipeline.Parts{Desk: p.conn.client, Warehouse: p.wh, KV: keyValues{c.store},
-		Events: eventLog{p.events}, Dead: letters{p.dead}, Clock: c.clock, Log: c.log, Registerer: c.registry})
+	cfg := c.pipelineConfig(p, leader.epoch)
+	cfg.Mode = mode
+	s := pipeline.New(cfg, pipeline.Parts{Desk: p.conn.client, Warehouse: p.wh, KV: keyValues{c.store},
+		Events: eventLog{p.events}, Dead: letters{p.dead}, Purse: p.conn.client, Clock: c.clock, Log: c.log, Registerer: c.registry})
 	p.mu.Lock()
 	p.sync, p.reason = s, ""
 	p.mu.Unlock()
-	return s.Run(ctx)
+	close(p.ready)
+	return explained(s.Run(ctx))
+}
+
+// explained adds what to do to the end of a pipeline whose tables were dropped
+// under it.
+func explained(err error) error {
+	if errors.Is(err, clickhouse.ErrMissing) {
+		return fmt.Errorf("%w: somebody dropped it; start deskhouse again, which makes it anew and fills it", err)
+	}
+	return err
 }
 
 func (c *core) pipelineConfig(p *pipe, epoch uint64) pipeline.Config {
 	cfg := pipeline.Config{Name: p.name, OrgID: p.org, Trust: p.cfg.Payload == config.PayloadTrust, Bin: p.cfg.Bin.Poll, Epoch: epoch,
-		Tables: tablesOf(p.cfg), Modules: zohodesk.FieldModules(), History: map[source.Table]bool{}, Polls: map[source.Table]time.Duration{}}
+		Tables: tablesOf(p.cfg), Modules: zohodesk.FieldModules(), History: map[source.Table]bool{}, Polls: map[source.Table]time.Duration{}, Hydrate: map[source.Table]pipeline.Hydrate{}}
 	for _, t := range cfg.Tables {
 		tc := p.cfg.Tables[string(t)]
 		cfg.History[t], cfg.Polls[t] = tc.History != config.HistoryOff, tc.Poll
+		cfg.Hydrate[t] = pipeline.Hydrate(tc.Hydrate)
 	}
 	if p.cfg.Resync != nil {
-		cfg.Resync = *p.cfg.Resync
+		cfg.Resync, cfg.CatchUp = *p.cfg.Resync, p.cfg.Resync.Missed == config.MissedRun
 	}
 	return cfg
 }
@@ -194,11 +218,12 @@ func tablesOf(p config.Pipeline) []source.Table {
 }
 
 // openWarehouse connects and prepares the database. An unreachable server is
-// waited for: webhooks are stored meanwhile.
-func (c *core) openWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
+// waited for, as long as patience lasts: webhooks are stored meanwhile.
+func (c *core) openWarehouse(ctx context.Context, p *pipe, l *leader, patience time.Duration) error {
+	began := c.clock.Now()
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := c.tryWarehouse(ctx, p, epoch)
-		if err == nil || ctx.Err() != nil || !waitFor(err) {
+		err := c.tryWarehouse(ctx, p, l)
+		if err == nil || ctx.Err() != nil || !waitFor(err) || c.clock.Since(began) >= patience {
 			return err
 		}
 		p.mu.Lock()
@@ -221,10 +246,10 @@ func waitFor(err error) bool {
 			return false
 		}
 	}
-	return errors.Is(err, clickhouse.ErrUnreachable) || clickhouse.Retryable(err)
+	return errors.Is(err, errEngineDown) || errors.Is(err, clickhouse.ErrUnreachable) || clickhouse.Retryable(err)
 }
 
-func (c *core) tryWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
+func (c *core) tryWarehouse(ctx context.Context, p *pipe, l *leader) error {
 	a, err := c.locate(ctx, p.cfg.Warehouse)
 	if err != nil {
 		return err
@@ -234,7 +259,7 @@ func (c *core) tryWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := prepare(ctx, wh, tablesOf(p.cfg), epoch); err != nil {
+	if err := prepare(ctx, wh, tablesOf(p.cfg), l); err != nil {
 		return errors.Join(err, wh.Close())
 	}
 	a.Version = wh.Version()
@@ -244,11 +269,11 @@ func (c *core) tryWarehouse(ctx context.Context, p *pipe, epoch uint64) error {
 	return nil
 }
 
-func prepare(ctx context.Context, wh *clickhouse.Warehouse, tables []source.Table, epoch uint64) error {
+func prepare(ctx context.Context, wh *clickhouse.Warehouse, tables []source.Table, l *leader) error {
 	if err := wh.Prepare(ctx, tables); err != nil {
 		return err
 	}
-	return wh.Fence(ctx, epoch)
+	return l.takeOver(ctx, wh)
 }
 
 func historyModes(p config.Pipeline) map[source.Table]clickhouse.HistoryMode {
@@ -275,25 +300,6 @@ func (c *core) locate(ctx context.Context, w config.Warehouse) (access, error) {
 		a.HTTP = w.URL
 	}
 	return a, nil
-}
-
-// keepHook looks from time to time whether the webhook that was registered is
-// still there, and registers it again if not. One that nobody registered is
-// nobody's to make.
-func (c *core) keepHook(ctx context.Context, p *pipe) error {
-	for {
-		select {
-		case <-c.clock.After(hookCheckEvery):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if len(p.hooks.list()) == 0 || c.cfg.Intake == nil {
-			continue
-		}
-		if _, err := c.registerHook(ctx, p); err != nil && ctx.Err() == nil {
-			c.log.Error().Err(err).Str("pipeline", p.name).Msg("webhook cannot be checked; polls find what it misses")
-		}
-	}
 }
 
 // stateURL puts the credentials back that the configuration keeps apart.

@@ -27,8 +27,8 @@ func statusCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var st statusReply
-			if err := errors.Join(ctl.call(cmd.Context(), "GET", "/v1/status", nil, &st), ctl.end()); err != nil {
+			st, err := ctl.status(cmd.Context())
+			if err := errors.Join(err, ctl.end()); err != nil {
 				return err
 			}
 			if o.json {
@@ -53,6 +53,8 @@ func printStatus(w io.Writer, st statusReply) {
 			rows[i] = []string{t.Table, t.Phase, rowsOf(t), clock(t.CompleteUntil), clock(t.LastEventAt), clock(t.LastPollAt), clock(t.LastResyncAt), fmt.Sprint(t.Drift), t.Reason}
 		}
 		printTable(w, []string{"TABLE", "PHASE", "ROWS READ", "COMPLETE UNTIL", "LAST EVENT", "LAST POLL", "LAST RESYNC", "DRIFT", ""}, rows, map[int]bool{2: true, 7: true})
+		printHydration(w, p.Tables)
+		printAhead(w, p)
 		fmt.Fprintf(w, "events waiting: %d   re-reads queued: %d   webhooks: %v\n", waiting(p), p.Rereads, p.Webhooks)
 	}
 	for _, c := range st.Connections {
@@ -60,6 +62,32 @@ func printStatus(w io.Writer, st statusReply) {
 		if c.WaitingUntil != nil {
 			fmt.Fprintf(w, "  waiting until %s: %s\n", clock(c.WaitingUntil), c.WaitingFor)
 		}
+	}
+}
+
+// printHydration says which tables lack columns that only a GET by id carries.
+func printHydration(w io.Writer, tables []tableStatus) {
+	for _, t := range tables {
+		switch {
+		case t.Unhydrated == 0:
+		case t.HydratedBy == nil:
+			fmt.Fprintf(w, "hydration of %s: %d rows left, waiting for credits\n", t.Table, t.Unhydrated)
+		default:
+			fmt.Fprintf(w, "hydration of %s: %d rows left, done by %s at the latest\n", t.Table, t.Unhydrated, clock(t.HydratedBy))
+		}
+	}
+}
+
+// printAhead says when the next scheduled resync comes and what waits for a
+// person.
+func printAhead(w io.Writer, p pipelineStatus) {
+	if s := p.Schedule; s != nil {
+		fmt.Fprintf(w, "next resync: %s (%s in %s, missed: %s)   last: %s\n", clock(s.Next), s.Cron, s.TimeZone, s.Missed, clock(s.Last))
+	} else {
+		fmt.Fprintln(w, "next resync: on command only")
+	}
+	for _, d := range p.Decisions {
+		fmt.Fprintf(w, "DECISION NEEDED since %s: %s: %s\n", clock(&d.Since), d.Table, d.Reason)
 	}
 }
 
