@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -72,13 +71,6 @@ type world struct {
 	up         atomic.Bool    // a process runs
 	calm       atomic.Bool    // faults are over
 	background sync.WaitGroup // effects that outlive their call
-}
-
-// newWorld is a busy portal of some hundred tickets, drawn from a seed.
-func newWorld(t *testing.T, seed int64, quiet bool) *world {
-	rng := rand.New(rand.NewPCG(uint64(seed), 1))
-	return newWorldOf(t, desksim.Config{Seed: seed, Tickets: 300 + rng.IntN(400), ArchivedTickets: 20, QuietRemovals: quiet,
-		DeleteMode: desksim.DeleteMode(rng.IntN(6))})
 }
 
 // newWorldOf is a given portal with an intake and a webhook.
