@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
 SEEDS ?= 20
+REAL ?= 2
 ROUNDS ?= 50
 FUZZTIME ?= 30s
 
@@ -38,8 +39,8 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 	  if grep -qE 'no such host|connection refused|dial tcp|Forbidden|fetching vulnerabilities' <<<"$$out"; then echo "govulncheck: its data cannot be reached from here, skipped"; \
 	  else echo "$$out"; exit 1; fi; }
 
-sim: ## simulation test over SEEDS seeds
-	go test -count=1 -timeout 30m -run '^TestSimulation' ./pipeline -sim.seeds=$(SEEDS)
+sim: deps ## simulation test over SEEDS seeds in virtual time, and REAL seeds on the real engine and log
+	go test -count=1 -timeout 60m -run '^TestSimulation' ./pipeline -sim.seeds=$(SEEDS) -sim.real=$(REAL)
 
 crash: deps ## crash service and engine ROUNDS times; full disks; a paused service
 	go test -count=1 -v -timeout 90m -run '^Test(Crash|DiskFull|OldLeader)$$' ./cmd/deskhouse -crash.rounds=$(ROUNDS)

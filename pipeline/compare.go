@@ -26,14 +26,15 @@ type comparison struct {
 	in      chan submission
 
 	// What follows belongs to run, and to others once that has ended.
-	asks  map[source.Key]hint
-	other int                  // rows that differ at an unchanged modifiedTime
-	aside []source.Observation // rows that lost a column's value
-	early outcome              // of those written before the end
+	asks    map[source.Key]hint
+	unknown map[source.Key]bool  // of those, the rows that are not held at all
+	other   int                  // rows that differ at an unchanged modifiedTime
+	aside   []source.Observation // rows that lost a column's value
+	early   outcome              // of those written before the end
 }
 
 func newComparison(d deps, w *writer, started int64) *comparison {
-	return &comparison{deps: d, w: w, started: started, emptied: newEmptied(w), in: make(chan submission), asks: map[source.Key]hint{}}
+	return &comparison{deps: d, w: w, started: started, emptied: newEmptied(w), in: make(chan submission), asks: map[source.Key]hint{}, unknown: map[source.Key]bool{}}
 }
 
 // put takes a part of the reading. done is called once the warehouse holds what
@@ -250,6 +251,9 @@ func (c *comparison) hand(ctx context.Context, s submission, rows []found) error
 				h.modified = f.Record.Modified
 			}
 			c.asks[f.Key] = h
+			if c.dry && f.held.Version == 0 {
+				c.unknown[f.Key] = true
+			}
 		}
 		switch {
 		case !f.news || c.dry:

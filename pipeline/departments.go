@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 
 	"deskhouse/source"
 )
@@ -29,6 +30,9 @@ func (t *departmentTable) full(ctx context.Context, r *reading, _ bool) error {
 	if err != nil {
 		return err
 	}
+	// A department that is listed is alive, whatever GET says: that is asked for
+	// its details alone.
+	details = slices.DeleteFunc(details, func(o source.Observation) bool { return o.Record == nil })
 	return r.write(ctx, append(obs, details...))
 }
 

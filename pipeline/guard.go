@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -17,9 +18,16 @@ const (
 	guardShare = 0.05
 	guardRows  = 1000
 	guardFloor = 20
+	tableFloor = 5
 	// emptyShare is how many of the changed rows may have lost a column's value.
 	emptyShare = 0.2
 )
+
+// guardedTable is guarded for a whole table in a sweep, where fewer rows are too
+// many: a small table may be lost in one go.
+func guardedTable(absent int, visible uint64) bool {
+	return absent > tableFloor && float64(absent) > guardShare*float64(visible)
+}
 
 func guarded(absent int, visible uint64) bool {
 	return absent > guardRows || absent > guardFloor && float64(absent) > guardShare*float64(visible)
@@ -121,6 +129,9 @@ type missGuard struct {
 
 	turn turn // guards days, also while the warehouse is asked
 	days map[source.Table]*missDay
+
+	departments []uint64 // that the agent sees
+	asked       time.Time
 }
 
 // missDay is what one table lost in a day, by department.
@@ -183,6 +194,34 @@ func (g *missGuard) begin(ctx context.Context, t source.Table) (*missDay, error)
 	}
 	g.days[t] = day
 	return day, nil
+}
+
+// departmentsFor is how long the list of departments serves.
+const departmentsFor = 10 * time.Minute
+
+// listed reports whether a visible row's department is one that the agent sees;
+// a 404 of any other is no sign of a deletion (rule 7).
+func (d deps) listed(ctx context.Context, t source.Table, key source.Key) (bool, error) {
+	in, err := d.wh.Departments(ctx, t, []source.Key{key})
+	if err != nil {
+		return false, fmt.Errorf("read the department of %s %s: %w", t, key, err)
+	}
+	id, has := in[key]
+	if !has {
+		return true, nil
+	}
+	g := d.misses
+	if err := g.turn.take(ctx); err != nil {
+		return false, err
+	}
+	defer g.turn.give()
+	if g.departments == nil || g.clock.Since(g.asked) >= departmentsFor {
+		if g.departments, err = d.departmentIDs(ctx); err != nil {
+			return false, fmt.Errorf("list departments: %w", err)
+		}
+		g.asked = g.clock.Now()
+	}
+	return slices.Contains(g.departments, id), nil
 }
 
 // accept starts a new day: a person said that what is gone is gone, or a

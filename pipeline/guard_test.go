@@ -109,11 +109,13 @@ func TestARefusedReadingIsNoRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := loaded(t, desksim.Config{Seed: 13, Tickets: 600})
 		n := 0
+		w.wh.mu.Lock()
 		for k := range w.wh.main[source.Tickets] {
 			if n++; n <= 100 {
 				delete(w.wh.main[source.Tickets], k)
 			}
 		}
+		w.wh.mu.Unlock()
 		key := recoveryKey("sim", source.Tickets)
 		w.must(w.kv.Save(t.Context(), key, []byte(staleWarehouse)))
 		w.portal.Faults().HideField("subject", true)
@@ -290,4 +292,66 @@ func TestUrgentRereadsGoFirst(t *testing.T) {
 			t.Errorf("%s is read before an event's hint", it.key)
 		}
 	}
+}
+
+// An interrupted resync deletes nothing, also when its sweep was on: the
+// questions of a run end with it.
+func TestAnInterruptedSweepDeletesNothing(t *testing.T) {
+	for _, how := range []string{"cancelled", "killed"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := loaded(t, desksim.Config{Seed: 15, Tickets: 400, QuietRemovals: true})
+				w.purge(5)
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() {
+					_, err := w.p.Resync(ctx, source.Tickets, ResyncOptions{Trigger: "test"})
+					ended <- err
+				}()
+				for w.p.rereads.pending() == 0 { // the sweep asks, and waits a minute between the two
+					time.Sleep(time.Second)
+				}
+				time.Sleep(10 * time.Second)
+				if how == "killed" {
+					w.restart()
+				}
+				cancel()
+				if err := <-ended; err == nil {
+					t.Fatal("the resync ended in time: the test proves nothing")
+				}
+				time.Sleep(time.Hour)
+				if _, deleted, _ := w.wh.Counts(t.Context(), source.Tickets); deleted != 0 {
+					t.Errorf("%d rows were deleted", deleted)
+				}
+				report, err := w.resync(source.Tickets, ResyncOptions{})
+				if err != nil || report.Deleted != 5 {
+					t.Errorf("the next one: %+v, %v", report, err)
+				}
+			})
+		})
+	}
+}
+
+// GET may answer 404 for what a narrowed agent does not see: no row of a
+// department that is not listed any more is deleted for it.
+func TestRowsOfAHiddenDepartmentAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := loaded(t, desksim.Config{Seed: 16, Tickets: 300, Departments: 30, HiddenIs404: true})
+		for truth := range w.portal.Truth("tickets") {
+			key := source.Key{ID: truth.ID}
+			id := departmentOf(w.wh.main[source.Tickets][key])
+			w.portal.Faults().HideDepartment(id, true)
+			w.must(w.p.rereads.add(t.Context(), source.Tickets, hintsOf([]source.Key{key}, source.Asked)))
+			break
+		}
+		time.Sleep(20 * time.Minute)
+		report, err := w.resync(source.Tickets, ResyncOptions{})
+		w.must(err)
+		if _, deleted, _ := w.wh.Counts(t.Context(), source.Tickets); deleted != 0 || report.NotVisible == 0 {
+			t.Errorf("%d rows deleted; %+v", deleted, report)
+		}
+		if report, err := w.resync(source.Departments, ResyncOptions{}); err != nil || report.Deleted != 0 || report.NotVisible != 1 {
+			t.Errorf("departments: %+v, %v", report, err)
+		}
+	})
 }

@@ -40,11 +40,12 @@ type memWarehouse struct {
 
 var errFenced = errors.New("rows of an earlier epoch are refused")
 
-// fence refuses the rows of earlier epochs from now on.
-func (m *memWarehouse) fence(epoch uint64) {
+// Fence refuses the rows of earlier epochs from now on.
+func (m *memWarehouse) Fence(_ context.Context, epoch uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.epoch = epoch
+	return nil
 }
 
 // admit refuses a block of an earlier leader, and reports whether it was stored
@@ -140,6 +141,9 @@ func (m *memWarehouse) putRows(into, held map[source.Key]source.State, rows []so
 		was := into[r.Key]
 		if r.Version < was.Version {
 			continue
+		}
+		if r.Content.Compare(was.Content) < 0 || r.Life.Compare(was.Life) < 0 {
+			m.wrong("%s goes back: content %+v to %+v, life %+v to %+v", r.Key, was.Content, r.Content, was.Life, r.Life)
 		}
 		if r.Version == was.Version {
 			if r.Head != was.Head {

@@ -206,7 +206,7 @@ func (p *Pipeline) newTable(t source.Table) *table {
 }
 
 // departmentIDs asks the portal, since the departments table may be off.
-func (p *Pipeline) departmentIDs(ctx context.Context) ([]uint64, error) {
+func (p deps) departmentIDs(ctx context.Context) ([]uint64, error) {
 	var ids []uint64
 	err := p.eachPage(ctx, source.ForSnapshot, source.Departments, source.ListQuery{}, nil, func(page source.Page, _ place) error {
 		for _, r := range page.Records {

@@ -192,6 +192,10 @@ func (r *reader) bury(ctx context.Context, w *writer, it *reread, at source.Timi
 		r.rereads.hold(it)
 		return nil
 	}
+	if !r.rereads.wants(it) {
+		r.rereads.finish(it, verdictGivenUp) // the run that asked is over
+		return nil
+	}
 	r.metrics.reread(it.table, result)
 	return w.submit(ctx, []source.Observation{source.Gone(it.key, at, held, originReread)},
 		func(o outcome) { r.rereads.finish(it, verdictOf(o, true)) })
@@ -202,6 +206,9 @@ func (r *reader) bury(ctx context.Context, w *writer, it *reread, at source.Timi
 func (r *reader) believed(ctx context.Context, it *reread, held source.Head) (bool, error) {
 	if r.rereads.isVouched(it) || held.Deleted || held.Version == 0 {
 		return true, nil
+	}
+	if listed, err := r.listed(ctx, it.table, it.key); err != nil || !listed {
+		return false, err
 	}
 	ok, err := r.misses.allow(ctx, it.table, it.key)
 	if errors.Is(err, ErrGuard) { // the first that is held back

@@ -56,6 +56,7 @@ type reread struct {
 	refusals  int // answers that no repetition will change
 	flying    bool
 	vouched   bool // other evidence than GET says that it is gone
+	swept     bool // a sweep that is under way asks
 	binned    bool // that evidence is the recycle bin
 	kept      bool // the guard holds its deletion back
 	told      verdict
@@ -121,21 +122,46 @@ func (q *rereads) load(ctx context.Context) error {
 // add queues hints of one table: durable when it returns, and read as soon as a
 // reader is free.
 func (q *rereads) add(ctx context.Context, t source.Table, hints []hint) error {
-	return q.ask(ctx, t, hints, nil)
-}
-
-// ask is add with a function that is told each verdict, unless the process
-// ends before.
-func (q *rereads) ask(ctx context.Context, t source.Table, hints []hint, watch func(source.Key, verdict)) error {
 	asked, err := q.keep(ctx, t, hints)
 	if err != nil {
 		return err
 	}
-	q.begin(asked, watch)
+	q.begin(asked, nil)
 	return nil
 }
 
-// asked is a stored chunk whose re-reads have not begun.
+// ask queues the questions of a run and tells watch each verdict. They are not
+// stored: a run that ends before its questions withdraws them, and one that is
+// killed leaves none, since an interrupted resync deletes nothing.
+func (q *rereads) ask(t source.Table, hints []hint, watch func(source.Key, verdict)) {
+	q.begin([]asked{{chunk: chunk{t, entriesOf(t, hints)}}}, watch)
+}
+
+// withdraw takes the questions of a run back.
+func (q *rereads) withdraw(t source.Table, hints []hint) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, h := range hints {
+		it := q.items[rereadID{t, h.key}]
+		if it == nil {
+			continue
+		}
+		it.watchers, it.swept = nil, false
+		if len(it.held) > 0 || len(it.later) > 0 || it.flying {
+			continue // others ask too, or finish drops it
+		}
+		line := q.line(it)
+		for i, other := range *line {
+			if other == it {
+				heap.Remove(line, i)
+				break
+			}
+		}
+		delete(q.items, it.rereadID)
+	}
+}
+
+// asked is a chunk whose re-reads have not begun; n is 0 when it is not stored.
 type asked struct {
 	chunk
 	n uint64
@@ -213,9 +239,11 @@ func entriesOf(t source.Table, hints []hint) []entry {
 
 // insert notes an entry of chunk n; the caller holds mu.
 func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Key, verdict)) {
-	q.chunks[n]++
+	if n != 0 {
+		q.chunks[n]++
+	}
 	id := rereadID{t, source.Key{ID: e.ID}}
-	patient := watch != nil || e.Reason == absent || e.Reason == leftTheBin
+	patient := watch != nil || e.Reason == absent || e.Reason == absentYoung || e.Reason == leftTheBin
 	it := q.items[id]
 	if it == nil {
 		it = &reread{rereadID: id, reason: e.Reason, notBefore: q.clock.Now(), patient: patient}
@@ -226,6 +254,10 @@ func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Ke
 		q.prefer(it)
 	}
 	it.modified = max(it.modified, e.Modified)
+	if e.Reason == absent {
+		it.swept = watch != nil
+		q.hurry(it)
+	}
 	if vouches(e.Reason) && !it.vouched {
 		it.vouched = true
 		q.hurry(it)
@@ -236,9 +268,11 @@ func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Ke
 	case source.DeletedSeenAlive, leftTheBin:
 		it.binned = false
 	}
-	if it.flying {
+	switch {
+	case n == 0:
+	case it.flying:
 		it.later = append(it.later, n)
-	} else {
+	default:
 		it.held = append(it.held, n)
 	}
 	if watch != nil {
@@ -249,7 +283,7 @@ func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Ke
 // vouches reports whether a reason is evidence of a deletion by itself, so that
 // a 404 only confirms it.
 func vouches(why source.Contradiction) bool {
-	return why == absent || why == toldDeleted || why == source.VisibleInBin
+	return why == toldDeleted || why == source.VisibleInBin
 }
 
 // hold keeps a record of which a guard does not believe what GET says; it is
@@ -257,7 +291,7 @@ func vouches(why source.Contradiction) bool {
 func (q *rereads) hold(it *reread) {
 	q.mu.Lock()
 	wait := heldBackFor
-	if it.kept = !it.vouched; !it.kept {
+	if it.kept = !it.vouched && !it.swept; !it.kept {
 		wait = 0 // other evidence came meanwhile
 	}
 	q.mu.Unlock()
@@ -405,6 +439,9 @@ func (q *rereads) finish(it *reread, v verdict) {
 		}
 	}
 	it.flying, it.kept, it.attempts, it.misses, it.stale, it.refusals = false, false, 0, 0, 0, 0
+	if len(it.later) == 0 {
+		it.swept = false
+	}
 	if v == verdictAlive {
 		v = it.told // what an earlier read repaired
 	}
@@ -452,7 +489,14 @@ func (q *rereads) wanted(it *reread) int64 {
 func (q *rereads) isVouched(it *reread) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return it.vouched
+	return it.vouched || it.swept
+}
+
+// wants reports whether anybody still asks: stored hints, or a run under way.
+func (q *rereads) wants(it *reread) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(it.held) > 0 || len(it.later) > 0 || len(it.watchers) > 0 || it.swept
 }
 
 // isBinned reports whether the recycle bin says that the record is gone.

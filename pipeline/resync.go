@@ -49,7 +49,7 @@ func (p *Pipeline) Resync(ctx context.Context, t source.Table, o ResyncOptions) 
 	if err != nil {
 		r.report.Err = err.Error()
 	}
-	if saveErr := p.wh.SaveRun(ctx, r.report); saveErr != nil {
+	if saveErr := p.wh.SaveRun(context.WithoutCancel(ctx), r.report); saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("save drift report: %w", saveErr))
 	}
 	p.decided(ctx, ofResync, r.report, err)
@@ -80,7 +80,10 @@ type run struct {
 	report  source.RunReport
 	reading *reading
 	cmp     *comparison
-	whole   bool // the reading is over, and what it showed is in the warehouse
+	// unsettled are the records that GET did not answer for in good time, or that
+	// a guard holds back.
+	unsettled int
+	whole     bool // the reading is over, and what it showed is in the warehouse
 }
 
 func (p *Pipeline) newRun(ctx context.Context, tp *table, o ResyncOptions) (*run, error) {
@@ -130,8 +133,15 @@ func (r *run) all(ctx context.Context) (err error) {
 		return err
 	}
 	r.report.Deleted += uint64(binned.Deleted)
-	if err := r.sweep(ctx); err != nil || !r.options.Rebuild {
+	if err := r.sweep(ctx); err != nil {
 		return err
+	}
+	r.tally()
+	if r.unsettled > 0 {
+		return fmt.Errorf("%d records of %s cannot be judged yet: GET does not answer for them, or a guard holds them back; they stay queued", r.unsettled, t)
+	}
+	if !r.options.Rebuild {
+		return nil
 	}
 	return r.exchange(ctx)
 }
@@ -153,6 +163,11 @@ func (r *run) read(ctx context.Context) error {
 	r.report.Incomplete = len(r.reading.incomplete) > 0
 	r.whole = true
 	return nil
+}
+
+// tally says how many of the rows that were read were right.
+func (r *run) tally() {
+	r.report.Unchanged = r.report.Read - min(r.report.Repaired+r.report.Resurrected, r.report.Read)
 }
 
 // compare reads and compares at the same time.
@@ -193,8 +208,10 @@ func (r *run) decide(ctx context.Context) error {
 			r.report.Resurrected++
 		case verdictDeleted:
 			r.report.Deleted++
-		case verdictNotVisible, verdictGivenUp:
+		case verdictNotVisible:
 			r.report.NotVisible++
+		case verdictGivenUp:
+			r.unsettled++
 		}
 	}
 	return err

@@ -130,6 +130,7 @@ func TestRebuildHealsWhatFingerprintsDoNotShow(t *testing.T) {
 		w.times(3, w.portal.TrashTicket)
 		w.must(w.p.BinNow(t.Context(), source.Tickets))
 		var spoilt source.Key
+		w.wh.mu.Lock()
 		for k, st := range w.wh.main[source.Tickets] {
 			if !st.Deleted && !st.Record.Flag("isArchived") {
 				other := *st.Record
@@ -139,6 +140,7 @@ func TestRebuildHealsWhatFingerprintsDoNotShow(t *testing.T) {
 				break
 			}
 		}
+		w.wh.mu.Unlock()
 		_, err := w.resync(source.Tickets, ResyncOptions{})
 		w.must(err)
 		if w.wh.main[source.Tickets][spoilt].Record.Fingerprint != 1 {
@@ -238,10 +240,12 @@ func TestManyMissesAreHeldBack(t *testing.T) {
 func TestManySilentChangesAreTakenFromSearch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := loaded(t, desksim.Config{Seed: 10, Tickets: 2500})
+		w.wh.mu.Lock()
 		for k, st := range w.wh.main[source.Tickets] {
 			st.Content.Hash++ // as if each had been changed in silence
 			w.wh.main[source.Tickets][k] = st
 		}
+		w.wh.mu.Unlock()
 		before := w.portal.Stats().CreditsFor["tickets.get"]
 		report, err := w.resync(source.Tickets, ResyncOptions{})
 		w.must(err)

@@ -42,6 +42,10 @@ func (s *searchTable) refused(err error) bool {
 	return true
 }
 
+// ahead is how far a range that begins in the past goes: a Date header that lags
+// behind the records' own times must not hide the newest.
+func ahead(date int64) int64 { return date/1000*1000 + 24*60*60*1000 }
+
 // pollState is the stored watermark of a modified poll.
 type pollState struct {
 	Watermark int64 `json:"watermark"` // ms on Zoho's clock
@@ -125,7 +129,7 @@ func (s *searchTable) begin(ctx context.Context, r *reading, resume bool) (snaps
 	st := snapshotState{Started: r.started.UnixMilli(), Total: max(first.Count, 0)}
 	rs := (*ranges)(nil)
 	if first.Rows > 0 {
-		rs = newRanges(oldest(first)/1000*1000, st.Started/1000*1000)
+		rs = newRanges(oldest(first)/1000*1000, ahead(st.Started))
 	}
 	if resume {
 		if rs != nil {
@@ -272,7 +276,7 @@ func (s *searchTable) poll(ctx context.Context) error {
 	if began.Sub(time.UnixMilli(st.Deep)) >= 24*time.Hour {
 		from, st.Deep = from.Add(pollOverlap-pollOverlapDaily), began.UnixMilli()
 	}
-	rs := newRanges(from.UnixMilli()/1000*1000, began.UnixMilli()/1000*1000)
+	rs := newRanges(from.UnixMilli()/1000*1000, ahead(began.UnixMilli()))
 	f := &fullRead{deps: s.deps, w: s.w, keys: s.keys(source.ByModified, source.ForPoll), ranges: rs, origin: originPoll, put: s.w.submit}
 	if err := f.run(ctx, 1); s.refused(err) {
 		return s.list.poll(ctx)

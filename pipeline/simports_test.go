@@ -33,6 +33,8 @@ type proc struct {
 	after  bool
 	dead   bool
 	frozen chan struct{} // not nil: calls stand still until it is closed
+	atCall int           // at this call stop is called, 0 = at none
+	stop   func()
 }
 
 // errDead is what calls of a dead process return.
@@ -44,6 +46,20 @@ func (x *proc) dieIn(n int, after bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.dieAt, x.after = x.calls+n, after
+}
+
+// stopAt calls stop at the nth call from now.
+func (x *proc) stopAt(n int, stop func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.atCall, x.stop = x.calls+n, stop
+}
+
+// count is how often a call was made.
+func (x *proc) count(what string) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.nth[what]
 }
 
 func (x *proc) isDead() bool {
@@ -76,6 +92,9 @@ func (x *proc) enter(what string) (takes time.Duration, luck float64, last bool,
 	}
 	x.calls++
 	x.nth[what]++
+	if x.calls == x.atCall {
+		x.stop()
+	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(what))
 	draw := mixed(x.seed ^ h.Sum64() ^ x.nth[what]<<32 ^ x.epoch<<56)

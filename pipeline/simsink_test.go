@@ -20,7 +20,7 @@ const lateAfter = 3 * time.Minute
 func (s simSink) faulted(luck float64, do func() error) error {
 	w := s.x.w
 	if luck < w.rate(w.set.late) {
-		w.background.Go(func() { time.Sleep(lateAfter); _ = do() })
+		w.background.Go(func() { w.time.Sleep(lateAfter); _ = do() })
 		return errUnknown
 	}
 	return s.x.faulted(w.rate(w.set.sinkFails+w.set.late), luck, do)

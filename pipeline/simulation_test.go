@@ -154,15 +154,15 @@ func (l *life) step(s happening) {
 	case "mutate":
 		l.portal.Mutate(s.n)
 	case "pause":
-		time.Sleep(s.d)
+		l.time.Sleep(s.d)
 	case "restart":
 		l.restart()
 	case "kill":
 		l.cur.dieIn(s.n, s.n%2 == 0)
-		time.Sleep(s.d / 4)
+		l.time.Sleep(s.d / 4)
 	case "down":
 		l.stop()
-		time.Sleep(s.d)
+		l.time.Sleep(s.d)
 		l.start()
 	case "take over":
 		if l.free(); s.n%3 > 0 {
@@ -193,7 +193,7 @@ func (l *life) step(s happening) {
 
 // later ends something after a while, at the latest when the portal goes quiet.
 func (l *life) later(d time.Duration, end func()) {
-	time.AfterFunc(d, end)
+	l.time.AfterFunc(d, end)
 	l.ends = append(l.ends, end)
 }
 

@@ -51,7 +51,6 @@ type world struct {
 	portal  *desksim.Portal
 	wh      *memWarehouse
 	kv      *memKV
-	log     *memLog
 	letters *memLetters
 	tokens  *memTokens
 	intake  hookTransport
@@ -64,6 +63,13 @@ type world struct {
 	// report is told what went wrong; the test goes on.
 	report func(string)
 
+	// time is virtual: the bubble's, or of the real engine's runs a clock that is
+	// moved on by hand.
+	time       clockwork.Clock
+	real       bool // the engine's rows are fetched before they are compared
+	sink       fencedSink
+	state      KV
+	log        simStream
 	epoch      uint64
 	cur        *proc
 	p          *Pipeline      // of cur
@@ -73,16 +79,35 @@ type world struct {
 	background sync.WaitGroup // effects that outlive their call
 }
 
+// fencedSink is a warehouse that knows its leaders.
+type fencedSink interface {
+	Warehouse
+	Fence(ctx context.Context, epoch uint64) error
+}
+
+// simStream is the event log, on both sides.
+type simStream interface {
+	EventLog
+	webhook.Log
+}
+
 // newWorldOf is a given portal with an intake and a webhook.
 func newWorldOf(t *testing.T, portal desksim.Config) *world {
 	return newWorldWith(t, settings{portal: portal}, func(what string) { t.Helper(); t.Error(what) })
 }
 
 func newWorldWith(t *testing.T, set settings, report func(string)) *world {
-	w := &world{t: t, seed: set.portal.Seed, wh: newMemWarehouse(), kv: newMemKV(), log: newMemLog(), letters: &memLetters{}, tokens: &memTokens{},
-		logger: zerolog.Nop(), set: set, shown: newShown(), report: report}
+	w := &world{t: t, seed: set.portal.Seed, wh: newMemWarehouse(), kv: newMemKV(), letters: &memLetters{}, tokens: &memTokens{},
+		logger: zerolog.Nop(), set: set, shown: newShown(), report: report, time: clockwork.NewRealClock(), log: newMemLog()}
+	w.sink, w.state = w.wh, w.kv
+	w.begin(set)
+	return w
+}
+
+// begin makes the portal, the intake and the webhook.
+func (w *world) begin(set settings) {
 	if *simVerbose {
-		w.logger = zerolog.New(zerolog.NewTestWriter(t)).Hook(stamped{w})
+		w.logger = zerolog.New(zerolog.NewTestWriter(w.t)).Hook(stamped{w})
 	}
 	w.wh.seed = uint64(set.portal.Seed)
 	w.offset = set.clockOff
@@ -90,13 +115,13 @@ func newWorldWith(t *testing.T, set settings, report func(string)) *world {
 	intake, err := webhook.New(webhook.Config{Logger: zerolog.Nop()})
 	w.must(err)
 	w.intake = hookTransport{w, intake}
-	set.portal.Deliver = w.intake
+	set.portal.Deliver, set.portal.Clock = w.intake, w.time
 	w.portal = desksim.New(set.portal)
 	w.must(intake.SetRoutes([]webhook.Route{{Pipeline: "sim", Secrets: []string{hookSecret}, OrgID: w.portal.OrgID(),
 		JWT: webhook.JWTOff, Log: simIntakeLog{w}, DeadLetters: w.letters}}))
 	var g errgroup.Group
 	g.Go(func() error { return intake.Run(ctx) })
-	t.Cleanup(func() { cancel(); _ = g.Wait(); w.background.Wait() })
+	w.t.Cleanup(func() { cancel(); _ = g.Wait(); w.background.Wait() })
 	if !set.noHooks {
 		w.up.Store(true)
 		_, err = w.client().CreateWebhook(ctx, zohodesk.WebhookSpec{Name: "sim", URL: "https://cdc.example.org" + webhook.Path("sim", hookSecret), PrevState: true})
@@ -129,7 +154,6 @@ func newWorldWith(t *testing.T, set settings, report func(string)) *world {
 		History: map[source.Table]bool{source.Tickets: true},
 		Polls: map[source.Table]time.Duration{source.OrganizationFields: 12 * time.Hour, source.Departments: 6 * time.Hour,
 			source.Products: 2 * time.Hour, source.Contracts: 2 * time.Hour, source.Tickets: 20 * time.Minute}}
-	return w
 }
 
 // upTo is a time that follows from a request, so that a seed repeats it.
@@ -150,7 +174,7 @@ func (w *world) client() *zohodesk.Client {
 	return c
 }
 
-func (w *world) clock() clockwork.Clock { return wrongClock{clockwork.NewRealClock(), w.offset} }
+func (w *world) clock() clockwork.Clock { return wrongClock{w.time, w.offset} }
 
 // hookTransport carries deliveries to the intake.
 type hookTransport struct {
@@ -174,7 +198,7 @@ func (l simIntakeLog) MaxGroupBytes() int { return l.w.log.MaxGroupBytes() }
 
 func (l simIntakeLog) Append(ctx context.Context, group []byte) (uint64, error) {
 	_, last, _ := l.w.log.Bounds(ctx)
-	if l.w.rate(l.w.set.logFails) > 0 && float64(mixed(uint64(l.w.seed)^mixed(last)^uint64(time.Now().UnixNano()))>>11)/(1<<53) < l.w.set.logFails {
+	if l.w.rate(l.w.set.logFails) > 0 && float64(mixed(uint64(l.w.seed)^mixed(last)^uint64(l.w.time.Now().UnixNano()))>>11)/(1<<53) < l.w.set.logFails {
 		return 0, errRefused
 	}
 	return l.w.log.Append(ctx, group)
@@ -201,10 +225,10 @@ func (w *world) start() {
 	w.epoch++
 	ctx, cancel := context.WithCancel(context.Background())
 	x := &proc{w: w, seed: mixed(uint64(w.seed)), epoch: w.epoch, kill: cancel, nth: map[string]uint64{}, ended: make(chan struct{})}
-	w.wh.fence(w.epoch)
+	w.must(w.sink.Fence(ctx, w.epoch))
 	cfg := w.cfg
 	cfg.Epoch = w.epoch
-	parts := Parts{Desk: simDesk{x, w.client()}, Warehouse: simSink{x, w.wh}, KV: simKV{x, w.kv}, Dead: w.letters, Clock: w.clock(), Log: w.logger}
+	parts := Parts{Desk: simDesk{x, w.client()}, Warehouse: simSink{x, w.sink}, KV: simKV{x, w.state}, Dead: w.letters, Clock: w.clock(), Log: w.logger}
 	if !w.set.noHooks {
 		parts.Events = simLog{x, w.log}
 	}
@@ -258,7 +282,7 @@ func (w *world) takeover() *proc {
 // release lets an old leader go on for a while, until it finds out.
 func (w *world) release(old *proc) {
 	old.thaw()
-	time.Sleep(30 * time.Second)
+	w.time.Sleep(30 * time.Second)
 	old.kill()
 	<-old.ended
 }
@@ -275,7 +299,7 @@ func (w *world) quiet(resync bool) {
 		w.fail("never loaded")
 		panic(giveUp{})
 	}
-	time.Sleep(130 * time.Minute) // until search shows everything, and the lag allowance of the sweep is over
+	w.time.Sleep(130 * time.Minute) // until search shows everything, and the lag allowance of the sweep is over
 	w.shown.from(w.portal.Now())
 	w.round(ctx)
 	if !resync {

@@ -14,6 +14,11 @@ import (
 // absent asks about a row that a complete reading did not show.
 const absent source.Contradiction = "absent from a complete reading"
 
+// absentYoung asks about one that was written so lately that the index may lag.
+// The sweep's guard does not count it, so what GET says of it is bounded as
+// outside a sweep.
+const absentYoung source.Contradiction = "absent, and changed lately"
+
 // sweep asks GET about every row that the reading did not show, unless the
 // reading was incomplete (rule 7). Repeats in the reading make counting there
 // useless: what was read is what is visible less what is absent.
@@ -28,26 +33,29 @@ func (r *run) sweep(ctx context.Context) error {
 		return fmt.Errorf("count rows: %w", err)
 	}
 	r.report.Read = visible - min(uint64(len(keys)), visible)
-	r.report.Unchanged = r.report.Read - min(r.report.Repaired+r.report.Resurrected, r.report.Read)
+	r.tally()
 	if r.report.Incomplete || len(keys) == 0 {
 		return nil
 	}
+	hints := hintsOf(keys, absent)
 	if !r.options.AcceptLoss {
-		if keys, err = r.credible(ctx, keys); err != nil {
+		if hints, err = r.credible(ctx, keys); err != nil {
 			return err
 		}
 	}
 	if t == source.OrganizationFields {
-		return r.sweepFields(ctx, keys)
+		return r.sweepFields(ctx, hints)
 	}
-	verdicts, err := r.ask(ctx, t, hintsOf(keys, absent))
+	verdicts, err := r.ask(ctx, t, hints)
 	for _, v := range verdicts {
 		switch v {
 		case verdictDeleted:
 			r.report.Deleted++
 		case verdictBuried: // by an event meanwhile
-		case verdictNotVisible, verdictGivenUp:
+		case verdictNotVisible:
 			r.report.NotVisible++
+		case verdictGivenUp:
+			r.unsettled++
 		case verdictRepaired:
 			r.report.Repaired++
 			r.report.MissedBySearch++
@@ -72,7 +80,7 @@ func hintsOf(keys []source.Key, why source.Contradiction) []hint {
 // credible leaves out the absent rows of departments that the agent does not
 // see any more: they are kept. ErrGuard when too many others are absent, in the
 // table or in a department.
-func (r *run) credible(ctx context.Context, keys []source.Key) ([]source.Key, error) {
+func (r *run) credible(ctx context.Context, keys []source.Key) ([]hint, error) {
 	t := r.tp.w.table
 	in, err := r.wh.Departments(ctx, t, keys)
 	if err != nil {
@@ -92,7 +100,18 @@ func (r *run) credible(ctx context.Context, keys []source.Key) ([]source.Key, er
 		return nil, fmt.Errorf("find absent rows: %w", err)
 	}
 	is := func(k source.Key) bool { return hidden[k] }
-	return slices.DeleteFunc(keys, is), r.guard(ctx, slices.DeleteFunc(old, is), in)
+	old = slices.DeleteFunc(old, is)
+	hints := hintsOf(slices.DeleteFunc(keys, is), absentYoung)
+	aged := map[source.Key]bool{}
+	for _, k := range old {
+		aged[k] = true
+	}
+	for i := range hints {
+		if aged[hints[i].key] {
+			hints[i].reason = absent
+		}
+	}
+	return hints, r.guard(ctx, old, in)
 }
 
 // hidden are the absent rows whose department is not listed any more, and such a
@@ -183,7 +202,7 @@ func (r *run) guard(ctx context.Context, keys []source.Key, in map[source.Key]ui
 			return fmt.Errorf("%w: %d of %d rows of %s in department %d are absent at the source; nothing was deleted; %s", ErrGuard, gone[id], n, t, id, goOn(t))
 		}
 	}
-	if guarded(len(keys), total) {
+	if guarded(len(keys), total) || guardedTable(len(keys), total) {
 		return fmt.Errorf("%w: %d of %d rows of %s are absent at the source; nothing was deleted; %s", ErrGuard, len(keys), total, t, goOn(t))
 	}
 	return nil
@@ -206,7 +225,7 @@ func (p *Pipeline) ask(ctx context.Context, t source.Table, hints []hint) (map[s
 	}
 	var mu sync.Mutex
 	done := make(chan struct{})
-	err := p.rereads.ask(ctx, t, hints, func(k source.Key, v verdict) {
+	p.rereads.ask(t, hints, func(k source.Key, v verdict) {
 		mu.Lock()
 		defer mu.Unlock()
 		if _, told := verdicts[k]; told {
@@ -216,13 +235,11 @@ func (p *Pipeline) ask(ctx context.Context, t source.Table, hints []hint) (map[s
 			close(done)
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
 	select {
 	case <-done:
 		return verdicts, nil
 	case <-ctx.Done():
+		p.rereads.withdraw(t, hints)
 		return nil, ctx.Err()
 	}
 }
@@ -230,7 +247,10 @@ func (p *Pipeline) ask(ctx context.Context, t source.Table, hints []hint) (map[s
 // sweepFields confirms absent fields by a second full list a minute later: no
 // GET by module and name exists. A module that is not answered, or by another
 // resource than usual, is not swept.
-func (r *run) sweepFields(ctx context.Context, keys []source.Key) error {
+func (r *run) sweepFields(ctx context.Context, hints []hint) error {
+	if len(hints) == 0 {
+		return nil
+	}
 	if err := sleep(ctx, r.clock, missAgainAfter); err != nil {
 		return err
 	}
@@ -252,7 +272,8 @@ func (r *run) sweepFields(ctx context.Context, keys []source.Key) error {
 		}
 	}
 	var obs []source.Observation
-	for _, k := range keys {
+	for _, h := range hints {
+		k := h.key
 		module, _, _ := strings.Cut(k.Name, "/")
 		if at := answered[module]; at != 0 && !again[k] {
 			obs = append(obs, source.Observation{Key: k, Evidence: source.EvidenceList, AsOf: at, Life: source.LifeDeleted, Origin: r.reading.origin})

@@ -272,12 +272,16 @@ func (r *run) listAgain(ctx context.Context, suspects map[source.Key]driftKind) 
 
 // count puts what differs into the report.
 func (r *run) count(drift map[source.Key]driftKind, missing []source.Key) {
-	for _, d := range drift {
+	for k, d := range drift {
 		switch d {
 		case otherwise:
 			r.report.Repaired++
+			if r.cmp.unknown[k] {
+				r.report.Read++
+			}
 		case buried:
 			r.report.Resurrected++
+			r.report.Read++
 		case gone:
 			r.report.Deleted++
 		}
@@ -287,5 +291,5 @@ func (r *run) count(drift map[source.Key]driftKind, missing []source.Key) {
 			r.report.MissedBySearch++
 		}
 	}
-	r.report.Unchanged = r.report.Read - min(r.report.Repaired, r.report.Read)
+	r.tally()
 }

@@ -32,11 +32,12 @@ func load(path string) (*library, error) {
 	}
 	query, err := purego.Dlsym(handle, "chdb_query_cmdline")
 	if err != nil {
-		return nil, fail(launch.ExitLibraryUnusable, "engine library %s is not the one expected: %w", path, err)
+		// dlerror is of the thread, which the goroutine may have left: the name must not come from it
+		return nil, fail(launch.ExitLibraryUnusable, "engine library %s is not the one expected: it lacks chdb_query_cmdline: %w", path, err)
 	}
 	handlers, err := purego.Dlsym(handle, "chdb_set_signal_handlers_enabled")
 	if err != nil {
-		return nil, fail(launch.ExitLibraryUnusable, "engine library %s is not the one expected: %w", path, err)
+		return nil, fail(launch.ExitLibraryUnusable, "engine library %s is not the one expected: it lacks chdb_set_signal_handlers_enabled: %w", path, err)
 	}
 	var setSignalHandlers func(enabled int32)
 	purego.RegisterFunc(&setSignalHandlers, handlers)
