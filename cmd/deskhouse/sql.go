@@ -146,7 +146,7 @@ func printQuery(ctx context.Context, out io.Writer, wh *clickhouse.Warehouse, qu
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if !asJSON {
+	if !asJSON && len(rows.Columns) > 0 {
 		printTable(w, rows.Columns, lines, nil)
 	}
 	return w.Flush()

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -18,7 +20,7 @@ import (
 // false, then Err, and Close in any case. Not safe for concurrent use.
 type Result struct {
 	Columns []string
-	rows    chdriver.Rows
+	rows    chdriver.Rows // nil after a statement without a result
 	dest    []any
 	err     error
 }
@@ -33,6 +35,12 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
 	if found, err := w.databaseExists(ctx); err != nil || !found {
 		return nil, cmp.Or(err, fmt.Errorf("%w: %s; `deskhouse run` creates it", ErrNoDatabase, w.cfg.Database))
 	}
+	if !givesRows(query) {
+		if err := w.into.Exec(w.tagged(ctx), query); err != nil {
+			return nil, forPeople(err)
+		}
+		return &Result{}, nil
+	}
 	rows, err := w.into.Query(w.tagged(ctx), query)
 	if err != nil {
 		return nil, forPeople(err)
@@ -42,6 +50,16 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
 		r.dest = append(r.dest, reflect.New(t.ScanType()).Interface())
 	}
 	return r, nil
+}
+
+// silent are the first words of statements without a result: the driver takes
+// the end of one it waits rows of for a lost connection.
+var silent = []string{"ALTER", "ATTACH", "CREATE", "DELETE", "DETACH", "DROP", "EXCHANGE", "GRANT", "INSERT", "OPTIMIZE", "RENAME", "REPLACE", "REVOKE",
+	"SET", "SYSTEM", "TRUNCATE", "UNDROP", "UPDATE", "USE"}
+
+func givesRows(query string) bool {
+	words := strings.Fields(query)
+	return len(words) == 0 || !slices.Contains(silent, strings.ToUpper(words[0]))
 }
 
 // QueryError is a query the server refused, in the server's words.
@@ -66,7 +84,7 @@ func forPeople(err error) error {
 // Next reads the next row: each value as text, null tells which are NULL. The
 // slices are the caller's.
 func (r *Result) Next() (values []string, null []bool, ok bool) {
-	if r.err != nil || !r.rows.Next() {
+	if r.rows == nil || r.err != nil || !r.rows.Next() {
 		return nil, nil, false
 	}
 	if err := r.rows.Scan(r.dest...); err != nil {
@@ -85,6 +103,9 @@ func (r *Result) Err() error {
 	if r.err != nil {
 		return r.err
 	}
+	if r.rows == nil {
+		return nil
+	}
 	if err := r.rows.Err(); err != nil {
 		return forPeople(err)
 	}
@@ -92,7 +113,12 @@ func (r *Result) Err() error {
 }
 
 // Close lets go of the connection.
-func (r *Result) Close() error { return classify("close the result", r.rows.Close()) }
+func (r *Result) Close() error {
+	if r.rows == nil {
+		return nil
+	}
+	return classify("close the result", r.rows.Close())
+}
 
 // text shows a value the way ClickHouse's own client does, near enough:
 // strings as they are, times in UTC, arrays and the rest in Go's notation.

@@ -282,6 +282,19 @@ func TestHistoryKeepsWhatItsModeSays(t *testing.T) {
 	}
 }
 
+func TestStatementsWithoutAResult(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, w *Warehouse) {
+		for _, statement := range []string{"CREATE TABLE mine (a Int8) ENGINE = Memory", "insert into mine values (7)"} {
+			r, err := w.Query(ctx, statement)
+			must(t, err)
+			if _, _, ok := r.Next(); ok || r.Err() != nil || r.Close() != nil {
+				t.Errorf("%s: %v", statement, r.Err())
+			}
+		}
+		wantRow(t, w, "7", "SELECT a FROM mine")
+	})
+}
+
 func TestNotPrepared(t *testing.T) {
 	w := open(t, config(t))
 	if err := w.Write(ctx, source.Tickets, nil, 1); !errors.Is(err, errNotPrepared) {
