@@ -119,7 +119,7 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 			h.reason = toldDeleted
 		}
 		if o.Record != nil {
-			h.modified = o.Record.Modified
+			h.modified = max(o.Record.Modified, st.Modified)
 		}
 		b.hints = append(b.hints, h)
 		out.Hints++

@@ -270,10 +270,12 @@ var portalKnobs = []knob{
 	}),
 	turned("unstable-ties", false, func(c *desksim.Config, _ *rand.Rand) any { c.UnstableTies = true; return "" }),
 	turned("slow-rows", true, func(c *desksim.Config, r *rand.Rand) any { c.SlowRows = share(r, 0.3); return c.SlowRows }),
-	turned("late-creations", false, func(c *desksim.Config, r *rand.Rand) any {
-		c.CreateLag = time.Duration(1+r.IntN(50)) * time.Second
-		return c.CreateLag
-	}),
+	{name: "late-creations", turn: func(p *plan, r *rand.Rand) string {
+		p.set.portal.CreateLag = time.Duration(1+r.IntN(50)) * time.Second
+		trust := r.IntN(2) == 0
+		p.then(func(c *Config) { c.Trust = trust })
+		return fmt.Sprint(p.set.portal.CreateLag, trust)
+	}},
 	turned("very-late-creations", true, func(c *desksim.Config, r *rand.Rand) any {
 		c.CreateLag = time.Duration(1+r.IntN(10)) * time.Minute
 		return c.CreateLag
@@ -360,6 +362,12 @@ var hookKnobs = []knob{
 	}},
 	{name: "log-fails", needs: true, turn: func(p *plan, r *rand.Rand) string { p.set.logFails = share(r, 0.3); return "" }},
 	{name: "deaf-while-down", needs: true, steps: []string{"kill", "kill", "down"}, turn: func(p *plan, _ *rand.Rand) string { p.set.deafDown = true; return "" }},
+	{name: "hints", steps: []string{"hint", "hint", "hint", "kill"}, turn: func(p *plan, r *rand.Rand) string {
+		if p.set.latency == 0 { // so that hints meet a read that is under way
+			p.set.latency = time.Duration(20+r.IntN(1500)) * time.Millisecond
+		}
+		return p.set.latency.String()
+	}},
 	happens("spoilt-hooks", false, "spoil"),
 }
 

@@ -46,7 +46,7 @@ func liveOnRealParts(t *testing.T, seed int64) {
 			t.Logf("the plan was %s", p)
 		}
 	}()
-	l := life{world: w, plan: p}
+	l := life{world: w, plan: p, gone: map[uint64]bool{}}
 	w.start()
 	defer l.close()
 	for _, s := range p.steps {

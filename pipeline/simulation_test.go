@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"deskhouse/source"
+	"deskhouse/source/desksim"
 )
 
 var (
@@ -105,12 +106,13 @@ func simulate(t *testing.T, seed int64, without map[string]bool) (wrong []string
 				panic(v)
 			}
 		}()
-		l := life{world: w, plan: p}
+		l := life{world: w, plan: p, gone: map[uint64]bool{}}
 		w.start()
 		defer func() { l.close() }()
 		for _, s := range p.steps {
 			w.revive()
 			l.step(s)
+			l.watch()
 		}
 		l.free()
 		w.quiet(p.resync)
@@ -125,6 +127,28 @@ type life struct {
 	plan *plan
 	old  *proc // a leader that stands still
 	ends []func()
+	// gone are tickets that were once seen in the bin or purged.
+	gone map[uint64]bool
+}
+
+// watch notices a ticket that a GET is said to have found missing though it
+// always lived. Where the portal itself says so for minutes, nothing can.
+func (l *life) watch() {
+	c := l.set.portal
+	if c.CreateLag > time.Minute || c.HiddenIs404 || l.set.meddle > 0 || l.set.rates[desksim.FaultStale] > 0 {
+		return
+	}
+	l.wh.mu.Lock()
+	defer l.wh.mu.Unlock()
+	for truth := range l.portal.Truth(string(source.Tickets)) {
+		if truth.State == desksim.Trashed || truth.State == desksim.Purged {
+			l.gone[truth.ID] = true
+		}
+		held := l.wh.main[source.Tickets][source.Key{ID: truth.ID}]
+		if held.Deleted && held.Life.Rank == source.EvidenceGet && !l.gone[truth.ID] {
+			l.fail("tickets %d is deleted by GET and always lived", truth.ID)
+		}
+	}
 }
 
 // close ends what runs.
@@ -180,6 +204,8 @@ func (l *life) step(s happening) {
 		l.hideDepartment(s)
 	case "spoil":
 		l.spoil(s.n)
+	case "hint":
+		l.hint(s)
 	case "resync":
 		l.background.Go(l.resync(l.cur, 24*time.Hour))
 	case "cancelled resync":
@@ -244,6 +270,29 @@ func (l *life) hideDepartment(s happening) {
 	id := ids[s.n%len(ids)]
 	l.portal.Faults().HideDepartment(id, true)
 	l.later(10*s.d, func() { l.portal.Faults().HideDepartment(id, false) })
+}
+
+// hint changes a ticket without a trace, twice, and tells of each by a workflow
+// notification: re-reads are all that can find these changes. A replica that
+// lags would hide them, so there are none with one.
+func (l *life) hint(s happening) {
+	if l.set.noHooks || l.set.rates[desksim.FaultStale] > 0 && !l.plan.resync {
+		return
+	}
+	var id uint64
+	for i := range 2 {
+		changed, err := l.portal.UpdateTicket(id, desksim.TicketChange{Silent: true})
+		if err != nil {
+			return // no ticket fits
+		}
+		id = changed
+		for !l.post(fmt.Sprintf(`{"ticketId":"%d"}`, id)) && !l.plan.resync {
+			l.time.Sleep(time.Second)
+		}
+		if i == 0 {
+			l.time.Sleep(time.Duration(s.n) * 7 * time.Millisecond)
+		}
+	}
 }
 
 // spoil puts events into the log that cannot be placed.

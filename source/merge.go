@@ -114,11 +114,14 @@ const (
 )
 
 // Contradicts compares an observation with the head it met before merging.
-// A GET never contradicts: it decides.
+// A GET never contradicts: it decides, unless newer content arrived during its
+// flight than a replica that lags has answered with (rule 5).
 func Contradicts(held Head, o Observation) Contradiction {
 	switch {
 	case o.Hint && !readAlready(held, o):
 		return Asked
+	case o.Evidence == EvidenceGet && o.Record != nil && o.Record.Modified != 0 && o.Record.Modified < held.Modified:
+		return OlderModified
 	case o.Evidence == EvidenceGet || held.Version == 0 && held.AsOf() == 0:
 		return NoContradiction
 	case o.Life == LifeDeleted:
