@@ -517,10 +517,15 @@ func (q *rereads) priority(it *reread) source.Priority {
 }
 
 // pending is how many records wait or are being read.
-func (q *rereads) pending() int {
+func (q *rereads) pending() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items)
+	for _, it := range q.items {
+		if !it.kept { // what a guard holds back waits for a person
+			n++
+		}
+	}
+	return n
 }
 
 // rereadHeap orders by due time, then by arrival.

@@ -242,6 +242,11 @@ func (s simKV) Load(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (s simKV) Save(ctx context.Context, key string, value []byte) error {
+	if key == logKey(s.x.w.cfg.Name) {
+		if seq, err := parseNumber(value); err == nil {
+			s.x.w.checkApplied(seq)
+		}
+	}
 	return pass(s.x, "save "+key, func(luck float64) error {
 		return s.x.faulted(s.x.w.rate(s.x.w.set.stateFails), luck, func() error { return s.KV.Save(ctx, key, value) })
 	})

@@ -280,6 +280,10 @@ func (l *life) hint(s happening) {
 		return
 	}
 	var id uint64
+	dies := s.n%3 == 0 // once the events count as applied, and before the record was read
+	if dies {
+		l.portal.Faults().NextOn(desksim.FaultServerError, 12, "/api/v1/tickets/")
+	}
 	for i := range 2 {
 		changed, err := l.portal.UpdateTicket(id, desksim.TicketChange{Silent: true})
 		if err != nil {
@@ -292,6 +296,10 @@ func (l *life) hint(s happening) {
 		if i == 0 {
 			l.time.Sleep(time.Duration(s.n) * 7 * time.Millisecond)
 		}
+	}
+	if dies {
+		l.time.Sleep(2500 * time.Millisecond)
+		l.cur.dieIn(1+s.n%5, false)
 	}
 }
 

@@ -70,6 +70,7 @@ type world struct {
 	sink       fencedSink
 	state      KV
 	log        simStream
+	checked    uint64 // log sequence up to which checkpoints were looked at
 	epoch      uint64
 	cur        *proc
 	p          *Pipeline      // of cur
