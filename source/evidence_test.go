@@ -108,3 +108,19 @@ func TestASearchRowThatLacksAKeyOfGetIsAHintOnce(t *testing.T) {
 		t.Error("a deleted row seen alive asks for nothing")
 	}
 }
+
+// Two changes within a second cannot be ordered between search, which knows
+// only the second, and an event: the record is read again.
+func TestAnEventOfTheSameSecondAsASearchRowIsSettledByGet(t *testing.T) {
+	held := Head{Content: Stamp{AsOf: 5000, Rank: EvidenceSearch, Hash: 1}, Modified: 5000, Version: 1}
+	rec := &Record{Resource: ticketResource, Modified: 5000, Fingerprint: 2}
+	o := Observation{Evidence: EvidenceWebhook, AsOf: 5024, Record: rec}
+	o.Carries[Content] = true
+	if got := Contradicts(held, o); got != OtherContent {
+		t.Errorf("after a search row: %q", got)
+	}
+	held.Content.Rank = EvidenceWebhook
+	if got := Contradicts(held, o); got != NoContradiction {
+		t.Errorf("after another event, whose time tells: %q", got)
+	}
+}

@@ -160,8 +160,8 @@ func contentContradiction(held Head, o Observation) Contradiction {
 		return LaterModified
 	case wins && o.Evidence == EvidenceSearch && o.AsOf > m:
 		return NoContradiction // dated by a resync that found too many to ask for
-	case m == held.Modified && (!wins || o.Evidence != EvidenceWebhook):
-		return OtherContent
+	case m == held.Modified && (!wins || o.Evidence != EvidenceWebhook || held.Content.Rank < EvidenceWebhook):
+		return OtherContent // a second holds many changes; only events among themselves tell their order
 	}
 	return NoContradiction
 }
