@@ -18,7 +18,7 @@ import (
 	"deskhouse/state"
 )
 
-var simReal = flag.Int("sim.real", 1, "number of seeds that run on the real engine and log")
+var simReal = flag.Int("sim.real", 0, "number of seeds that run on the real engine and log")
 
 // TestSimulationReal carries out the plans of the first seeds on ClickHouse and
 // JetStream. Time is a clock that is moved on by hand, seconds for every few
