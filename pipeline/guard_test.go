@@ -104,6 +104,33 @@ func TestAHiddenColumnBlanksLittle(t *testing.T) {
 	})
 }
 
+// A reply that lacks a column is held back also while a sweep asks: it must not be
+// asked for over and over.
+func TestASweptRecordThatLacksAColumnIsNotAskedForOverAndOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		at := time.Now().UnixMilli() - hour
+		desk := &fakeDesk{get: func(_ context.Context, _ source.Table, id uint64) (*source.Record, source.Timing, error) {
+			calls++
+			return parsed(t, source.Tickets, fmt.Sprintf(`{"id":"%d","modifiedTime":%q}`, id, stamp(at))), timing(), nil
+		}}
+		r := newRig(t, desk, nil, nil)
+		w := newWriter(source.Tickets, r.deps)
+		lives := ticket(t, 7, "lives", at)
+		w.cov.Learn(source.EvidenceGet, lives)
+		r.mem.hold(source.Tickets, source.Key{ID: 7}, content(lives))
+		r.blanks.days[source.Tickets] = &blankDay{began: time.Now(), by: map[int]int{}, told: true}
+		stop := spawn(r.readers(w)...)
+		defer stop()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+		defer cancel()
+		verdicts, err := (&Pipeline{deps: r.deps}).ask(ctx, source.Tickets, hintsOf([]source.Key{{ID: 7}}, absent))
+		if err != nil || verdicts[source.Key{ID: 7}] != verdictGivenUp || calls != 1 {
+			t.Errorf("verdicts %v, error %v, %d calls", verdicts, err, calls)
+		}
+	})
+}
+
 // A loss is not recovered by a reading that a guard stopped.
 func TestARefusedReadingIsNoRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -189,7 +189,7 @@ func (r *reader) bury(ctx context.Context, w *writer, it *reread, at source.Timi
 		return nil
 	}
 	if !believed {
-		r.rereads.hold(it)
+		r.rereads.holdDeletion(it)
 		return nil
 	}
 	if !r.rereads.wants(it) {

@@ -3,11 +3,7 @@ package pipeline
 import (
 	"container/heap"
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,44 +75,9 @@ const (
 	verdictGivenUp
 )
 
-// chunk is the stored form: what one batch asked for.
-type chunk struct {
-	Table   source.Table `json:"table"`
-	Entries []entry      `json:"entries"`
-}
-
-type entry struct {
-	ID       uint64               `json:"id"`
-	Reason   source.Contradiction `json:"reason"`
-	Modified int64                `json:"modified,omitempty"`
-}
-
 func newRereads(kv KV, pipeline string, clock clockwork.Clock, log zerolog.Logger) *rereads {
 	return &rereads{kv: kv, prefix: "reread." + pipeline + ".", clock: clock, log: log,
 		items: map[rereadID]*reread{}, chunks: map[uint64]int{}, next: 1, wake: make(chan struct{}, 1)}
-}
-
-// load takes over what an earlier run left open.
-func (q *rereads) load(ctx context.Context) error {
-	stored, err := q.kv.List(ctx, q.prefix)
-	if err != nil {
-		return fmt.Errorf("load re-reads: %w", err)
-	}
-	for key, value := range stored {
-		n, err := strconv.ParseUint(strings.TrimPrefix(key, q.prefix), 10, 64)
-		if err != nil {
-			return fmt.Errorf("load re-reads: key %q: %w", key, err)
-		}
-		var c chunk
-		if err := json.Unmarshal(value, &c); err != nil {
-			return fmt.Errorf("load re-reads: %s cannot be read: %w", key, err)
-		}
-		q.mu.Lock()
-		q.next = max(q.next, n+1)
-		q.mu.Unlock()
-		q.begin([]asked{{c, n}}, nil)
-	}
-	return nil
 }
 
 // add queues hints of one table: durable when it returns, and read as soon as a
@@ -137,7 +98,7 @@ func (q *rereads) ask(t source.Table, hints []hint, watch func(source.Key, verdi
 	q.begin([]asked{{chunk: chunk{t, entriesOf(t, hints)}}}, watch)
 }
 
-// withdraw takes the questions of a run back.
+// withdraw takes the questions of a run back; what others ask for too stays.
 func (q *rereads) withdraw(t source.Table, hints []hint) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -147,60 +108,14 @@ func (q *rereads) withdraw(t source.Table, hints []hint) {
 			continue
 		}
 		it.watchers, it.swept = nil, false
-		if len(it.held) > 0 || len(it.later) > 0 || it.flying {
-			continue // others ask too, or finish drops it
+		if len(it.held) == 0 && len(it.later) == 0 && !it.flying { // finish drops one that flies
+			delete(q.items, it.rereadID)
 		}
-		line := q.line(it)
-		for i, other := range *line {
-			if other == it {
-				heap.Remove(line, i)
-				break
-			}
-		}
-		delete(q.items, it.rereadID)
 	}
-}
-
-// asked is a chunk whose re-reads have not begun; n is 0 when it is not stored.
-type asked struct {
-	chunk
-	n uint64
-}
-
-// keep stores hints durably without reading them yet: a re-read must begin
-// after the evidence that asks for it is in the warehouse, or its reply could
-// count as older. begin lets them go. A record that is queued already is stored
-// once more, since its read may be under way by then.
-func (q *rereads) keep(ctx context.Context, t source.Table, hints []hint) ([]asked, error) {
-	var all []asked
-	for entries := range slices.Chunk(entriesOf(t, hints), chunkEntries) {
-		a, err := q.store(ctx, chunk{t, entries})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, a)
+	for i := range q.ready {
+		q.ready[i] = slices.DeleteFunc(q.ready[i], func(it *reread) bool { return q.items[it.rereadID] != it })
+		heap.Init(&q.ready[i])
 	}
-	return all, nil
-}
-
-// chunkEntries bounds a stored chunk to some 350 KB, well below what any server
-// takes as one value.
-const chunkEntries = 5000
-
-func (q *rereads) store(ctx context.Context, c chunk) (asked, error) {
-	a := asked{chunk: c}
-	value, err := json.Marshal(a.chunk)
-	if err != nil {
-		return a, err
-	}
-	q.mu.Lock()
-	a.n = q.next
-	q.next++
-	q.mu.Unlock()
-	if err := q.kv.Save(ctx, fmt.Sprintf("%s%d", q.prefix, a.n), value); err != nil {
-		return a, fmt.Errorf("queue %d re-reads of %s: %w", len(c.Entries), c.Table, err)
-	}
-	return a, nil
 }
 
 // begin queues the entries of stored chunks.
@@ -216,25 +131,6 @@ func (q *rereads) begin(chunks []asked, watch func(source.Key, verdict)) {
 	}
 	q.mu.Unlock()
 	q.signal()
-}
-
-// entriesOf drops repeats. Organization fields have no GET by key: their next
-// full list is the re-read.
-func entriesOf(t source.Table, hints []hint) []entry {
-	if t == source.OrganizationFields {
-		return nil
-	}
-	var entries []entry
-	at := map[uint64]int{}
-	for _, h := range hints {
-		if i, ok := at[h.key.ID]; ok {
-			entries[i].Modified = max(entries[i].Modified, h.modified)
-			continue
-		}
-		at[h.key.ID] = len(entries)
-		entries = append(entries, entry{h.key.ID, h.reason, h.modified})
-	}
-	return entries
 }
 
 // insert notes an entry of chunk n; the caller holds mu.
@@ -290,15 +186,20 @@ func vouches(why source.Contradiction) bool {
 // asked for again from time to time. Who waits for it is told that it was kept.
 func (q *rereads) hold(it *reread) {
 	q.mu.Lock()
-	wait := heldBackFor
-	if it.kept = !it.vouched && !it.swept; !it.kept {
-		wait = 0 // other evidence came meanwhile
-	}
+	it.kept = true
 	q.mu.Unlock()
-	if wait > 0 {
-		q.detach(it, verdictGivenUp)
+	q.detach(it, verdictGivenUp)
+	q.again(it, heldBackFor)
+}
+
+// holdDeletion is hold for a 404, unless other evidence of the deletion came
+// while the guard was asked.
+func (q *rereads) holdDeletion(it *reread) {
+	if q.isVouched(it) {
+		q.again(it, 0)
+		return
 	}
-	q.again(it, wait)
+	q.hold(it)
 }
 
 // detach tells those who wait for a record that its verdict will take long; it
@@ -459,23 +360,6 @@ func (q *rereads) finish(it *reread, v verdict) {
 		watch(it.key, v)
 	}
 	q.signal()
-}
-
-// forget deletes the stored chunks that are settled.
-func (q *rereads) forget(ctx context.Context) error {
-	q.mu.Lock()
-	settled := q.done
-	q.done = nil
-	q.mu.Unlock()
-	for _, n := range settled {
-		if err := q.kv.Delete(ctx, fmt.Sprintf("%s%d", q.prefix, n)); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			q.log.Warn().Err(err).Msg("settled re-reads stay stored; they will be read once more after a restart")
-		}
-	}
-	return nil
 }
 
 // wanted is the modifiedTime that a reply must have reached to be news.
