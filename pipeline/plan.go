@@ -22,7 +22,8 @@ type Prices interface {
 
 // Storage is what a warehouse says of the room a table takes.
 type Storage interface {
-	// Sizes are a table's rows and bytes on disk, all its registers together.
+	// Sizes are the rows of a table's main register, and the bytes on disk of all
+	// its registers.
 	Sizes(ctx context.Context, t source.Table) (rows, bytes uint64, err error)
 }
 

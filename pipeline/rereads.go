@@ -42,7 +42,6 @@ type rereadID struct {
 // reread is one record to be read again.
 type reread struct {
 	rereadID
-	reason    source.Contradiction
 	modified  int64 // a reply older than this has not seen the cause
 	notBefore time.Time
 	seq       uint64
@@ -142,7 +141,7 @@ func (q *rereads) insert(t source.Table, e entry, n uint64, watch func(source.Ke
 	patient := watch != nil || e.Reason == absent || e.Reason == absentYoung || e.Reason == leftTheBin
 	it := q.items[id]
 	if it == nil {
-		it = &reread{rereadID: id, reason: e.Reason, notBefore: q.clock.Now(), patient: patient}
+		it = &reread{rereadID: id, notBefore: q.clock.Now(), patient: patient}
 		q.items[id] = it
 		q.push(it)
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -80,12 +81,19 @@ func TestRule4EachContradictionQueuesAReRead(t *testing.T) {
 				if err != nil || out.Hints != 1 {
 					t.Fatalf("outcome %+v, error %v, want one hint", out, err)
 				}
-				it := r.rereads.items[rereadID{source.Tickets, source.Key{ID: 7}}]
-				if it == nil || it.reason != c.reason {
-					t.Fatalf("queued %+v, want reason %q", it, c.reason)
+				if !r.rereads.queued(source.Tickets, source.Key{ID: 7}) {
+					t.Fatal("not queued")
 				}
-				if keys := stored(r.kv, "reread.test."); len(keys) != 1 {
+				keys := stored(r.kv, "reread.test.")
+				if len(keys) != 1 {
 					t.Fatalf("stored %v, want one chunk", keys)
+				}
+				value, err := r.kv.Load(t.Context(), keys[0])
+				must(t, err)
+				var got chunk
+				must(t, json.Unmarshal(value, &got))
+				if len(got.Entries) != 1 || got.Entries[0].ID != 7 || got.Entries[0].Reason != c.reason {
+					t.Fatalf("stored %s, want reason %q", value, c.reason)
 				}
 			})
 		})
