@@ -56,7 +56,6 @@ fuzz: ## every fuzz target for FUZZTIME each
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
 
-ci: REAL := 0
 ci: lint test sim ## what .ci/run calls
 
 .PHONY: help deps build demo test lint sim crash bench bench-quick fuzz ci

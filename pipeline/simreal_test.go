@@ -29,7 +29,7 @@ func TestSimulationReal(t *testing.T) {
 	case *simSeed != 0:
 		t.Skip("-sim.seed repeats one seed of TestSimulation, which is exact; real parts are not")
 	case *simReal == 0:
-		t.Skip("about 20 s a seed, and the embedded engine ended by itself once meanwhile: make sim runs it, make ci does not")
+		t.Skip("about 20 s a seed: make sim and make ci run it, with -sim.real")
 	}
 	for seed := int64(1); seed <= int64(*simReal); seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { liveOnRealParts(t, seed) })

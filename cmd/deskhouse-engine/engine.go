@@ -12,19 +12,21 @@ import (
 	"deskhouse/sink/embedded/launch"
 )
 
-// engineArgs is the command line of clickhouse local that makes it a server: it opens both listeners, says its version on
-// stdout, then reads the gate, which blocks until the gate is closed. "INTO OUTFILE" is needed for the version because the
-// library keeps ordinary results in memory. --user is not accepted by clickhouse local.
-func engineArgs(a launch.Args, gatePath string) []string {
+// engineArgs is the command line of clickhouse local that makes it a server: it opens both listeners, says its version, then
+// reads the gate, which blocks until the gate is closed. "INTO OUTFILE" is needed for the version because the library keeps
+// ordinary results in memory. --interactive is for what it does to errors, see terminal; the session that follows the last
+// query keeps no history and ends at once. --user is not accepted by clickhouse local.
+func engineArgs(a launch.Args, readyPath, gatePath string) []string {
 	args := []string{"clickhouse", "--path", a.Dir}
 	if a.ConfigFile != "" {
 		args = append(args, "--config-file", a.ConfigFile)
 	}
 	return append(args,
 		"--listen_host", a.Host, "--tcp_port", strconv.Itoa(a.TCPPort), "--http_port", strconv.Itoa(a.HTTPPort),
+		"--interactive", "--disable_suggestion", "--history_file", os.DevNull, "--progress", "off",
 		"--multiquery", "--query",
 		"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "+
-			"SELECT version() INTO OUTFILE '/dev/fd/1' APPEND FORMAT TSVRaw; "+
+			"SELECT version() INTO OUTFILE '"+readyPath+"' APPEND FORMAT TSVRaw; "+
 			"SELECT * FROM file('"+gatePath+"', LineAsString)")
 }
 

@@ -22,7 +22,7 @@ import (
 func main() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stderr, signals))
+	os.Exit(run(os.Args[1:], os.Stderr, signals))
 }
 
 // failure is an error with the exit code it leads to.
@@ -38,8 +38,8 @@ func fail(code int, format string, args ...any) error {
 }
 
 // run is the whole program but for the process: it returns the exit code after writing at most one line of its own to stderr.
-func run(args []string, stdin io.Reader, stderr io.Writer, signals <-chan os.Signal) int {
-	err := serve(args, stdin, signals)
+func run(args []string, stderr io.Writer, signals <-chan os.Signal) int {
+	err := serve(args, signals)
 	if err == nil {
 		return 0
 	}
@@ -51,7 +51,7 @@ func run(args []string, stdin io.Reader, stderr io.Writer, signals <-chan os.Sig
 	return launch.ExitEngine
 }
 
-func serve(args []string, stdin io.Reader, signals <-chan os.Signal) error {
+func serve(args []string, signals <-chan os.Signal) error {
 	a, err := launch.Parse(args)
 	if err != nil {
 		return &failure{launch.ExitUsage, err}
@@ -73,19 +73,23 @@ func serve(args []string, stdin io.Reader, signals <-chan os.Signal) error {
 	if err := portsFree(a); err != nil {
 		return err
 	}
-	gate, err := newGate(stdin, signals)
+	std, err := takeStdio()
 	if err != nil {
 		return err
 	}
-	return serveUntilClosed(lib, a, gate)
+	gate, err := newGate(std.in, signals)
+	if err != nil {
+		return err
+	}
+	return serveUntilClosed(lib, a, std, gate)
 }
 
 // serveUntilClosed runs the engine in a goroutine of its own, since the call blocks for as long as the engine lives, and
 // gives it a bounded time to end once the gate is closed. Past that the process exits around it.
-func serveUntilClosed(lib *library, a launch.Args, g *gate) error {
+func serveUntilClosed(lib *library, a launch.Args, std *stdio, g *gate) error {
 	ended := make(chan struct{})
 	go func() {
-		lib.run(engineArgs(a, g.path()))
+		lib.run(engineArgs(a, std.readyPath(), g.path()))
 		close(ended)
 	}()
 	select {
@@ -98,6 +102,7 @@ func serveUntilClosed(lib *library, a launch.Args, g *gate) error {
 		}
 		return fail(launch.ExitEngine, "the engine ended by itself")
 	case <-g.closed:
+		std.terminal.hangUp()
 	}
 	select {
 	case <-ended:

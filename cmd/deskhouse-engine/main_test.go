@@ -41,7 +41,7 @@ func TestArgumentsAndFilesAreChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			code := run(tc.args, strings.NewReader(""), &stderr, nil)
+			code := run(tc.args, &stderr, nil)
 			if code != tc.code || !strings.Contains(stderr.String(), tc.says) || strings.Count(stderr.String(), "\n") != 1 {
 				t.Errorf("got %d %q, want %d and one line with %q", code, &stderr, tc.code, tc.says)
 			}

@@ -22,6 +22,8 @@
 //     start, it is not left out.
 //   - On a full disk CREATE and ALTER report success and leave an empty definition behind, on which the engine never starts again.
 //     Start refuses a disk with less than 16 MB free, rows are refused below 64 MB; whoever changes definitions looks first.
+//   - A client that resets its connection, or sends what is no packet, harms nobody else. Left to itself clickhouse local of 26.7 ends
+//     then (ClickHouse issue 115666); deskhouse-engine gives it a terminal, which keeps it from that.
 //   - Data acknowledged survives kill -9. With the configuration written here inserts are fsynced as well (about 25 ms an
 //     insert instead of 12).
 //   - Up to 4,096 connections (max_connections); one more is not refused, it waits unanswered until another closes.

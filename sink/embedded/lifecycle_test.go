@@ -67,6 +67,28 @@ func one[T any](t *testing.T, e *embedded.Engine, q string) (v T) {
 	return v
 }
 
+// A client whose connection ends in a reset is any that is killed, or gives up on a reply it did not read.
+func TestClientsThatMisbehaveDoNotEndTheEngine(t *testing.T) {
+	e := startOwn(t, enginetest.Config(t))
+	for _, addr := range []string{e.Addr(), e.HTTPAddr()} {
+		for _, sent := range []string{"", "\x00\x0aclick", "\x07", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 300)} {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatalf("after a reset: %v", err)
+			}
+			if _, err := conn.Write([]byte(sent)); err != nil {
+				t.Fatal(err)
+			}
+			one[uint8](t, e, "SELECT 1") // the engine has time to read
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStartTellsPortsAndVersionAndCloses(t *testing.T) {
 	e := startOwn(t, enginetest.Config(t))
 	if got := one[string](t, e, "SELECT version()"); got != e.Version() || !strings.HasPrefix(got, "26.7.") {
