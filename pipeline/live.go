@@ -83,6 +83,7 @@ const skipFor = 15 * time.Minute
 func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(context.Context) error, settled chan struct{}) error {
 	once := sync.OnceFunc(func() { close(settled) })
 	for {
+		regained := p.authorisedAgain()
 		err := retry(ctx, p.clock, p.log, "load "+string(t), do)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -93,9 +94,31 @@ func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(contex
 		}
 		p.progress.phase(t, PhaseSkipped, err.Error())
 		p.log.Error().Err(err).Str("table", string(t)).Msg("table is skipped, the others go on")
-		if err := sleep(ctx, p.clock, skipFor); err != nil {
+		if err := p.rest(ctx, skipFor, regained); err != nil {
 			return err
 		}
+	}
+}
+
+// authorisedAgain is closed when the connection is authorised again, never if
+// nobody tells.
+func (d *deps) authorisedAgain() <-chan struct{} {
+	if d.regained == nil {
+		return nil
+	}
+	return d.regained()
+}
+
+// rest waits, at most until the connection is authorised again. regained was
+// asked for before what failed, so that nothing is missed in between.
+func (d *deps) rest(ctx context.Context, most time.Duration, regained <-chan struct{}) error {
+	select {
+	case <-d.clock.After(most):
+		return nil
+	case <-regained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -168,11 +191,12 @@ func (p *Pipeline) wholeBin(ctx context.Context, tp *table) (outcome, error) {
 	return out, err
 }
 
-// loop does a round at every interval and on request. A failed round is logged
-// and done again at the next turn.
+// loop does a round at every interval, on request, and when the connection is
+// authorised again. A failed round is logged and done again at the next turn.
 func (p *Pipeline) loop(ctx context.Context, t source.Table, what string, every time.Duration, asked chan request, round func(context.Context, bool) error) error {
 	timer := p.clock.NewTimer(every)
 	defer timer.Stop()
+	regained := p.authorisedAgain()
 	for {
 		var req request
 		select {
@@ -182,9 +206,11 @@ func (p *Pipeline) loop(ctx context.Context, t source.Table, what string, every 
 				continue
 			}
 		case req = <-asked:
+		case <-regained:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		regained = p.authorisedAgain()
 		err := round(ctx, req.done != nil)
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -53,6 +53,9 @@ type Parts struct {
 	Clock      clockwork.Clock
 	Log        zerolog.Logger
 	Registerer prometheus.Registerer // nil = no metrics
+	// Regained gives a channel that is closed when the connection, which may have
+	// been refused everything, is authorised again; nil = nobody tells.
+	Regained func() <-chan struct{}
 }
 
 // Pipeline is one sync. Make it with New and call Run once; the other methods
@@ -99,6 +102,7 @@ type deps struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	progress *progress
+	regained func() <-chan struct{}
 }
 
 // Origins of observations, as the changes table names them.
@@ -120,7 +124,8 @@ func New(cfg Config, parts Parts) *Pipeline {
 		blanks:  newBlanks(),
 		schema:  newSchema(parts.Desk, parts.Warehouse, parts.Clock, log),
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
-		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables)}
+		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables),
+		regained: parts.Regained}
 	p.misses = newMissGuard(parts.Warehouse, parts.Clock, p.waiting)
 	for _, t := range cfg.Tables {
 		p.covs[t] = source.NewCoverage(source.Lookup(t), source.FieldSet{}, source.FieldSet{})

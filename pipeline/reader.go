@@ -24,6 +24,9 @@ const (
 	maxNoNews = 8
 	// heldBackFor is when a deletion that the guard held back is tried again.
 	heldBackFor = time.Hour
+	// unauthorisedFor is how long re-reads rest when the connection is not
+	// authorised and nobody tells when it is again.
+	unauthorisedFor = time.Minute
 )
 
 // reader carries out re-reads.
@@ -83,6 +86,7 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 		return nil
 	}
 	it.attempts++
+	regained := r.authorisedAgain()
 	rec, at, err := r.desk.Get(ctx, r.rereads.priority(it), it.table, it.key.ID)
 	switch {
 	case ctx.Err() != nil:
@@ -93,6 +97,9 @@ func (r *reader) one(ctx context.Context, it *reread, held source.Head) error {
 	case source.IsFault(err, source.FaultForbidden):
 		r.settle(it, verdictNotVisible, "not_visible", "not visible any more, kept as it is", err)
 		return nil
+	case source.IsFault(err, source.FaultUnauthorized):
+		r.rereads.again(it, 0)
+		return r.rest(ctx, unauthorisedFor, regained)
 	case source.IsFault(err, source.FaultInvalid), source.IsFault(err, source.FaultBadReply):
 		it.misses = 0
 		if it.refusals++; it.refusals >= maxNoNews {
