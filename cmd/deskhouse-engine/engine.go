@@ -13,21 +13,23 @@ import (
 )
 
 // engineArgs is the command line of clickhouse local that makes it a server: it opens both listeners, says its version, then
-// reads the gate, which blocks until the gate is closed. "INTO OUTFILE" is needed for the version because the library keeps
-// ordinary results in memory. --interactive is for what it does to errors, see terminal; the session that follows the last
-// query keeps no history and ends at once. --user is not accepted by clickhouse local.
-func engineArgs(a launch.Args, readyPath, gatePath string) []string {
+// reads the gate, which blocks until the gate is closed; after that, or after the first of these that fails, it says that it is
+// over. "INTO OUTFILE" is needed because the library keeps ordinary results in memory. --interactive is for what it does to
+// errors, see session; no history is kept. --user is not accepted by clickhouse local.
+func engineArgs(a launch.Args, sayPath, gatePath string) []string {
 	args := []string{"clickhouse", "--path", a.Dir}
 	if a.ConfigFile != "" {
 		args = append(args, "--config-file", a.ConfigFile)
+	}
+	say := func(what string) string {
+		return "SELECT " + what + " INTO OUTFILE '" + sayPath + "' APPEND FORMAT TSVRaw"
 	}
 	return append(args,
 		"--listen_host", a.Host, "--tcp_port", strconv.Itoa(a.TCPPort), "--http_port", strconv.Itoa(a.HTTPPort),
 		"--interactive", "--disable_suggestion", "--history_file", os.DevNull, "--progress", "off",
 		"--multiquery", "--query",
-		"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "+
-			"SELECT version() INTO OUTFILE '"+readyPath+"' APPEND FORMAT TSVRaw; "+
-			"SELECT * FROM file('"+gatePath+"', LineAsString)")
+		"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "+say("version()")+"; SELECT * FROM file('"+gatePath+"', LineAsString)",
+		"--query", say("'"+over+"'"))
 }
 
 // portsFree tells a taken port from other failures. It is only a test: between it and the engine's own bind the port may

@@ -73,23 +73,23 @@ func serve(args []string, signals <-chan os.Signal) error {
 	if err := portsFree(a); err != nil {
 		return err
 	}
-	std, err := takeStdio()
+	session, err := newSession()
 	if err != nil {
 		return err
 	}
-	gate, err := newGate(std.in, signals)
+	gate, err := newGate(session.stdin, signals)
 	if err != nil {
 		return err
 	}
-	return serveUntilClosed(lib, a, std, gate)
+	return serveUntilClosed(lib, a, session, gate)
 }
 
 // serveUntilClosed runs the engine in a goroutine of its own, since the call blocks for as long as the engine lives, and
 // gives it a bounded time to end once the gate is closed. Past that the process exits around it.
-func serveUntilClosed(lib *library, a launch.Args, std *stdio, g *gate) error {
+func serveUntilClosed(lib *library, a launch.Args, s *session, g *gate) error {
 	ended := make(chan struct{})
 	go func() {
-		lib.run(engineArgs(a, std.readyPath(), g.path()))
+		lib.run(engineArgs(a, s.sayPath(), g.path()))
 		close(ended)
 	}()
 	select {
@@ -102,7 +102,7 @@ func serveUntilClosed(lib *library, a launch.Args, std *stdio, g *gate) error {
 		}
 		return fail(launch.ExitEngine, "the engine ended by itself")
 	case <-g.closed:
-		std.terminal.hangUp()
+		s.hangUp()
 	}
 	select {
 	case <-ended:

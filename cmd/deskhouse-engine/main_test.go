@@ -147,9 +147,24 @@ func TestProcessServesUntilToldToStop(t *testing.T) {
 	}
 }
 
+// A port that was free when it was looked at may be gone when the engine wants it. One port for both does that every time.
+func TestProcessEndsWhenTheEngineCannotListen(t *testing.T) {
+	port := freePort(t)
+	cmd, _, _ := startOnPorts(t, enginetest.Config(t), port, port)
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != launch.ExitEngine {
+		t.Errorf("ended with %v, want exit code %d", err, launch.ExitEngine)
+	}
+}
+
 func startProcess(t *testing.T, cfg embedded.Config) (*exec.Cmd, io.WriteCloser, io.Reader) {
 	t.Helper()
-	a := launch.Args{Library: cfg.Library, Dir: cfg.Dir, Host: "127.0.0.1", TCPPort: freePort(t), HTTPPort: freePort(t)}
+	return startOnPorts(t, cfg, freePort(t), freePort(t))
+}
+
+func startOnPorts(t *testing.T, cfg embedded.Config, tcp, http int) (*exec.Cmd, io.WriteCloser, io.Reader) {
+	t.Helper()
+	a := launch.Args{Library: cfg.Library, Dir: cfg.Dir, Host: "127.0.0.1", TCPPort: tcp, HTTPPort: http}
 	cmd := exec.Command(cfg.Engine, a.Strings()...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -11,51 +13,59 @@ import (
 	"deskhouse/sink/embedded/launch"
 )
 
-// terminal stands where the engine looks for stdin. Unless clickhouse local believes that a person is at a terminal, it ends
-// the whole process when a client resets its connection or sends what is no packet (ClickHouse issue 115666, mended after 26.7).
-type terminal struct{ engine, far *os.File }
+// session is what the engine has in place of the process's own descriptors 0 and 1: a terminal to read, and nothing to write
+// to. Unless clickhouse local believes that a person is at a terminal, it ends the whole process when a client resets its
+// connection or sends what is no packet (ClickHouse issue 115666, mended after 26.7). In return it greets that person, goes on
+// after a query that failed, and asks for more when the last one is over; so it is told to say when that is, and hung up on.
+type session struct {
+	stdin, stdout *os.File // what the process was started with
+	far           *os.File // the other end of the engine's terminal
+	heard, say    *os.File // a pipe for what the engine has to say
+}
 
-// newTerminal reads away what the engine may write to it: nothing must ever block there.
-func newTerminal() (*terminal, error) {
-	far, engine, err := pty.Open()
+// over is what the engine says when its last query has ended, well or badly.
+const over = "over"
+
+// newSession moves the process's stdin and stdout away and takes their place. It starts two goroutines that live as long as
+// the process.
+func newSession() (*session, error) {
+	far, terminal, err := pty.Open()
 	if err != nil {
 		return nil, fail(launch.ExitEngine, "open a terminal for the engine: %w", err)
-	}
-	go io.Copy(io.Discard, far)
-	return &terminal{engine, far}, nil
-}
-
-// hangUp ends the engine's session: it reads the terminal once its last query is over.
-func (t *terminal) hangUp() { t.far.Close() }
-
-// stdio is what the process was started with, kept apart from what the engine finds at descriptors 0 and 1.
-type stdio struct {
-	in, out  *os.File
-	terminal *terminal
-}
-
-// takeStdio gives the engine a terminal to read, and nothing to write to: a session at a terminal greets its user.
-func takeStdio() (*stdio, error) {
-	t, err := newTerminal()
-	if err != nil {
-		return nil, err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return nil, fail(launch.ExitEngine, "redirect stdout: %w", err)
 	}
-	s := &stdio{terminal: t}
-	if s.in, err = replace(0, t.engine); err != nil {
+	s := &session{far: far}
+	if s.heard, s.say, err = os.Pipe(); err != nil {
+		return nil, fail(launch.ExitEngine, "open pipe: %w", err)
+	}
+	if s.stdin, err = replace(0, terminal); err != nil {
 		return nil, fail(launch.ExitEngine, "redirect stdin: %w", err)
 	}
-	if s.out, err = replace(1, null); err != nil {
+	if s.stdout, err = replace(1, null); err != nil {
 		return nil, fail(launch.ExitEngine, "redirect stdout: %w", err)
 	}
+	go io.Copy(io.Discard, far) // nothing may ever block on the terminal
+	go s.listen()
 	return s, nil
 }
 
-// readyPath is where the engine writes that it is ready.
-func (s *stdio) readyPath() string { return "/dev/fd/" + strconv.Itoa(int(s.out.Fd())) }
+// listen passes on what the engine says, and hangs up once that is over.
+func (s *session) listen() {
+	lines := bufio.NewScanner(s.heard)
+	for lines.Scan() && lines.Text() != over {
+		fmt.Fprintln(s.stdout, lines.Text()) // fails only when nobody reads it any more
+	}
+	s.hangUp()
+}
+
+// hangUp ends the questions that follow the last query. It may be called again.
+func (s *session) hangUp() { s.far.Close() }
+
+// sayPath is where the engine writes what it has to say.
+func (s *session) sayPath() string { return "/dev/fd/" + strconv.Itoa(int(s.say.Fd())) }
 
 // replace puts f at a descriptor and returns what was there.
 func replace(fd int, f *os.File) (*os.File, error) {
