@@ -74,6 +74,8 @@ type Config struct {
 	TokenLife           time.Duration // access token; default 1 h
 	LiveTokens          int           // access tokens alive per refresh token, the oldest dropped; default 10 (sources: 10, 15, 30)
 	TokenThrottleStatus int           // HTTP status of the throttle body; default 200 (sources: 200, 400)
+	NoTokenThrottle     bool          // any number of token requests and codes; default 10 in 10 minutes (OAUTH limits)
+	AccountsHost        string        // the only host at which the client is known; default any
 
 	DeleteMode DeleteMode
 	// QuietRemovals keeps purge of live rows, spam deletion and merge without any event. Default: they are told like a trash.
@@ -119,6 +121,7 @@ type Config struct {
 	EventsPerPost   int               // events in one delivery; default 1 (captures; WEBHOOKDOC allows more)
 	Deliver         http.RoundTripper // carries deliveries and url validation; default http.DefaultTransport
 	DeliveryTimeout time.Duration     // default 5 s (WEBHOOKDOC, newer copy)
+	TokenMillis     bool              // a delivery's token tells its times in milliseconds; default seconds (WEBHOOKDOC says both)
 	DeliveryLog     int               // deliveries kept for Stats; default 1,000
 	PublicURL       string            // scheme and host written into webUrl, photoURL and the like; default https://desk.zoho.com
 

@@ -81,7 +81,7 @@ func contractCalls(p *Portal, hook string) []contractCall {
 		get(200, "contracts/count?viewId=1&departmentId="+dept),
 		get(200, "organizationFields?module=tickets"), get(200, "organizationFields?module=products"), get(200, "organizationFields/"+id(kindField, 1)),
 		get(200, "fields?module=tickets"), get(200, "fields/"+id(kindField, 1)),
-		get(200, "organizations"), get(200, "organizations/"+strconv.FormatUint(p.OrgID(), 10)), get(200, "accessibleOrganizations"),
+		get(200, "organizations"), get(200, "organizations/"+strconv.FormatUint(p.OrgID(), 10)), get(200, "accessibleOrganizations"), get(200, "myinfo"),
 		get(200, "recycleBin?module=tickets&sortBy=-deletedTime&limit=50&include=deletedBy,department"), get(200, "recycleBin?moduleId="+strconv.FormatUint(ModuleID("events"), 10)),
 		get(404, "tickets/1"), get(422, "tickets/search?limit=101"), get(422, "recycleBin?limit=0"),
 		get(204, "webhooks"),

@@ -81,6 +81,37 @@ func (c *credits) spend(now time.Time, class string, cost int) (left int, wait i
 	return c.perDay - c.spent, 0
 }
 
+// SpendElsewhere takes credits as the calls of another integration would, which count for the same portal (CREDITS), and
+// returns what is left of the day. The last call may find fewer credits than it needs; then it takes none. They are no
+// part of Stats.CreditsFor.
+func (p *Portal) SpendElsewhere(credits int) (left int) {
+	c := p.credits
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(p.Now())
+	if c.perDay < 0 {
+		return 1 << 30
+	}
+	if c.spent+credits <= c.perDay {
+		c.spent += credits
+	}
+	return c.perDay - c.spent
+}
+
+// AllowInFlight changes Config.Concurrency; calls in flight go on. Negative: unlimited.
+func (p *Portal) AllowInFlight(calls int) {
+	p.credits.mu.Lock()
+	defer p.credits.mu.Unlock()
+	p.credits.atOnce = calls
+}
+
+// AllowCredits changes Config.CreditsPerDay, from the present day on. Negative: unlimited.
+func (p *Portal) AllowCredits(perDay int) {
+	p.credits.mu.Lock()
+	defer p.credits.mu.Unlock()
+	p.credits.perDay = perDay
+}
+
 // turn starts a new day at midnight.
 func (c *credits) turn(now time.Time) {
 	local := now.In(c.zone)

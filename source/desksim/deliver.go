@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"sync"
@@ -226,8 +227,15 @@ func (c *courier) post(key queueKey, batch []*delivery) {
 	for _, x := range batch {
 		one := d
 		one.EventType, one.ResourceID, one.EventTime = x.event.kind, x.event.id, time.UnixMilli(x.event.at).UTC()
+		one.Payload = hashOf(x.payload)
 		c.p.stats.delivered(one, c.p.cfg.DeliveryLog)
 	}
+}
+
+func hashOf(payload []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(payload) // never fails
+	return h.Sum64()
 }
 
 func (c *courier) send(w *webhook, body []byte) (int, error) {

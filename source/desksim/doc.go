@@ -42,6 +42,8 @@
 //	departments, keys, scopes, modules the agent loses      Faults.HideDepartment, HideField, RefuseScope, RefuseLicense
 //	departments, fields, binned records that are removed    Weights.RemoveDepartment, RemoveField, PurgeProduct, PurgeContract
 //	429, 5xx, HTML, cut bodies, hanging calls, dead tokens  Faults.Rate, Next, NextOn
+//	tokens of seconds, no limit on token requests           Config.TokenLife, NoTokenThrottle
+//	a client that other data centres do not know            Config.AccountsHost
 //
 // Keys that only lists or only GET carry are not a knob: the projections of OAS differ that way, and so do these.
 //

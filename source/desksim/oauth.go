@@ -13,13 +13,16 @@ import (
 
 // tokens is the accounts server of the portal: codes, refresh tokens and access tokens (OAUTH).
 type tokens struct {
-	mu       sync.Mutex
-	cfg      Config
-	made     uint64
-	refresh  map[string]*refreshToken
-	access   map[string]*accessToken
-	codes    map[string]*authCode
-	requests int
+	mu        sync.Mutex
+	cfg       Config
+	made      uint64
+	refresh   map[string]*refreshToken
+	age       []string // of refresh, oldest first
+	access    map[string]*accessToken
+	codes     map[string]*authCode
+	coded     []time.Time // codes of the last ten minutes
+	requests  int64       // for tokens, all kinds
+	throttled int64       // of those, refused by the throttle
 }
 
 type refreshToken struct {
@@ -34,27 +37,43 @@ type accessToken struct {
 	expires time.Time
 }
 
-type authCode struct {
-	scopes   []string
-	redirect string
-	expires  time.Time
-}
-
 const (
 	throttleWindow = 10 * time.Minute // 10 token requests in 10 minutes per refresh token (OAUTH limits)
 	throttleCalls  = 10
 	codeLife       = 2 * time.Minute // web client (OAUTH limits)
+	codeCalls      = 10              // codes in 10 minutes per user and client (OAUTH limits)
+	refreshTokens  = 20              // per user and client, one more deletes the oldest (OAUTH limits)
 )
 
 func newTokens(cfg Config) *tokens {
-	return &tokens{cfg: cfg, refresh: map[string]*refreshToken{cfg.RefreshToken: {scopes: cfg.Scopes}},
-		access: map[string]*accessToken{}, codes: map[string]*authCode{}}
+	t := &tokens{cfg: cfg, refresh: map[string]*refreshToken{}, access: map[string]*accessToken{}, codes: map[string]*authCode{}}
+	t.addRefresh(cfg.RefreshToken, cfg.Scopes)
+	return t
 }
 
 func (t *tokens) random() string {
 	t.made++
 	a := mix2(uint64(t.cfg.Seed)^0x70ce, t.made)
 	return fmt.Sprintf("1000.%016x%016x.%016x%016x", a, mix(a), mix(mix(a)), mix2(a, t.made))
+}
+
+// addRefresh makes a refresh token and pushes out the oldest beyond what a user may have.
+func (t *tokens) addRefresh(name string, scopes []string) *refreshToken {
+	t.refresh[name] = &refreshToken{scopes: scopes}
+	t.age = append(t.age, name)
+	if len(t.age) > refreshTokens {
+		t.dropRefresh(t.age[0])
+	}
+	return t.refresh[name]
+}
+
+// dropRefresh ends a refresh token with its access tokens.
+func (t *tokens) dropRefresh(name string) {
+	for _, a := range t.refresh[name].live {
+		delete(t.access, a)
+	}
+	delete(t.refresh, name)
+	t.age = slices.DeleteFunc(t.age, func(s string) bool { return s == name })
 }
 
 // authorize returns the scopes of an access token, or nil when it is unknown or expired.
@@ -86,6 +105,8 @@ func (p *Portal) serveOAuth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case p.cfg.AccountsHost != "" && r.Host != p.cfg.AccountsHost:
+		serveElsewhere(w, r)
 	case r.URL.Path == "/oauth/v2/token" && r.Method == http.MethodPost:
 		status, body := p.oauth.token(r.Form, p.Now(), p.faults.throttleToken())
 		writeJSON(w, status, body)
@@ -95,6 +116,18 @@ func (p *Portal) serveOAuth(w http.ResponseWriter, r *http.Request) {
 		p.serveAuth(w, r)
 	default:
 		writeHTML(w, http.StatusNotFound)
+	}
+}
+
+// serveElsewhere is the accounts server of another data centre: it has heard of neither client nor token.
+func serveElsewhere(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/oauth/v2/token":
+		writeJSON(w, http.StatusOK, tokenError("invalid_client"))
+	case "/oauth/v2/token/revoke":
+		writeJSON(w, http.StatusOK, tokenError("invalid_token"))
+	default:
+		writeHTML(w, http.StatusBadRequest)
 	}
 }
 
@@ -127,7 +160,8 @@ func (t *tokens) refreshGrant(refresh string, now time.Time, throttled bool) (in
 	}
 	r.asked = slices.DeleteFunc(r.asked, func(at time.Time) bool { return now.Sub(at) >= throttleWindow })
 	r.asked = append(r.asked, now) // a refused request counts: the throttle clears after silence
-	if throttled || len(r.asked) > throttleCalls {
+	if throttled || len(r.asked) > throttleCalls && !t.cfg.NoTokenThrottle {
+		t.throttled++
 		return t.cfg.TokenThrottleStatus, []byte(`{"error_description":"You have made too many requests continuously. Please try again after some time.","error":"Access Denied","status":"failure"}`)
 	}
 	return http.StatusOK, t.grant(refresh, r, now, "")
@@ -139,9 +173,11 @@ func (t *tokens) codeGrant(form url.Values, now time.Time) (int, []byte) {
 		return http.StatusOK, tokenError("invalid_code")
 	}
 	delete(t.codes, form.Get("code"))
+	if !c.offline {
+		return http.StatusOK, t.grant("", &refreshToken{scopes: c.scopes}, now, "")
+	}
 	name := t.random()
-	t.refresh[name] = &refreshToken{scopes: c.scopes}
-	return http.StatusOK, t.grant(name, t.refresh[name], now, name)
+	return http.StatusOK, t.grant(name, t.addRefresh(name, c.scopes), now, name)
 }
 
 // grant makes an access token and drops the oldest beyond the cap.
@@ -169,11 +205,8 @@ func (t *tokens) grant(name string, r *refreshToken, now time.Time, show string)
 func (t *tokens) revoke(token string) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r := t.refresh[token]; r != nil {
-		delete(t.refresh, token)
-		for _, a := range r.live {
-			delete(t.access, a)
-		}
+	if t.refresh[token] != nil {
+		t.dropRefresh(token)
 		return []byte(`{"status":"success"}`)
 	}
 	if t.access[token] == nil {
@@ -182,47 +215,6 @@ func (t *tokens) revoke(token string) []byte {
 	delete(t.access, token)
 	return []byte(`{"status":"success"}`)
 }
-
-// knownScopes are those Zoho accepts in a consent; one unknown scope makes the whole authorisation fail.
-var knownScopes = []string{"tickets", "search", "basic", "settings", "products", "contracts", "fields", "events", "contacts", "tasks", "articles", "departments", "webhooks"}
-
-func knownScope(s string) bool {
-	parts := strings.Split(s, ".")
-	return len(parts) == 3 && parts[0] == "Desk" && slices.Contains(knownScopes, parts[1]) &&
-		slices.Contains([]string{"READ", "CREATE", "UPDATE", "DELETE", "ALL"}, strings.ToUpper(parts[2]))
-}
-
-// serveAuth is the consent page with a user who always agrees: it redirects with a code.
-func (p *Portal) serveAuth(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	scopes := strings.Split(q.Get("scope"), ",")
-	back, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || !back.IsAbs() || q.Get("client_id") != p.cfg.ClientID || q.Get("response_type") != "code" ||
-		slices.ContainsFunc(scopes, func(s string) bool { return !knownScope(s) }) {
-		writeHTML(w, http.StatusBadRequest)
-		return
-	}
-	args := back.Query()
-	args.Set("code", p.oauth.newCode(scopes, q.Get("redirect_uri"), p.Now()))
-	args.Set("location", "us")
-	args.Set("accounts-server", "https://"+r.Host)
-	if state := q.Get("state"); state != "" {
-		args.Set("state", state)
-	}
-	back.RawQuery = args.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound)
-}
-
-func (t *tokens) newCode(scopes []string, redirect string, now time.Time) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	code := t.random()
-	t.codes[code] = &authCode{scopes: scopes, redirect: redirect, expires: now.Add(codeLife)}
-	return code
-}
-
-// SelfClientCode makes a code as Zoho's console does for a self client: no redirect, two minutes, used once.
-func (p *Portal) SelfClientCode(scopes ...string) string { return p.oauth.newCode(scopes, "", p.Now()) }
 
 // AccessToken makes an access token of the configured refresh token, outside the throttle: for tests that are not about
 // OAuth.

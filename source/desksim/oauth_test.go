@@ -109,44 +109,127 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// consent visits the consent page and returns its status and the code of the redirect.
+func (c *client) consent(change ...string) (int, string) {
+	c.t.Helper()
+	q := url.Values{"client_id": {"1000.SIMULATEDCLIENT"}, "response_type": {"code"}, "scope": {"Desk.tickets.READ"}, "redirect_uri": {"https://me.example.org/cb"},
+		"access_type": {"offline"}, "prompt": {"consent"}, "state": {"s1"}}
+	for i := 0; i < len(change); i += 2 {
+		q.Set(change[i], change[i+1])
+	}
+	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, "https://accounts.zoho.com/oauth/v2/auth?"+q.Encode(), http.NoBody)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	reply, err := c.p.RoundTripper().RoundTrip(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, reply.Body)
+	to, err := url.Parse(reply.Header.Get("Location"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return reply.StatusCode, to.Query().Get("code")
+}
+
+func (c *client) exchange(code string) map[string]any {
+	c.t.Helper()
+	_, v := c.tokenCall(false, refreshForm("grant_type", "authorization_code", "code", code, "redirect_uri", "https://me.example.org/cb"))
+	return v
+}
+
 func TestConsentAndCode(t *testing.T) {
 	p, clock := newTestPortal(t, Config{})
 	k := newClient(t, p)
-	consent := func(scope string) (int, string) {
-		q := url.Values{"client_id": {"1000.SIMULATEDCLIENT"}, "response_type": {"code"}, "scope": {scope}, "redirect_uri": {"https://me.example.org/cb"}, "state": {"s1"}}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://accounts.zoho.com/oauth/v2/auth?"+q.Encode(), http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reply, err := p.RoundTripper().RoundTrip(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, reply.Body)
-		to, err := url.Parse(reply.Header.Get("Location"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return reply.StatusCode, to.Query().Get("code")
-	}
-	if status, _ := consent("Desk.tickets.READ,Desk.unheard.READ"); status != 400 {
+	if status, _ := k.consent("scope", "Desk.tickets.READ,Desk.unheard.READ"); status != 400 {
 		t.Errorf("unknown scope: %d", status)
 	}
-	exchange := func(code string) map[string]any {
-		_, v := k.tokenCall(false, refreshForm("grant_type", "authorization_code", "code", code, "redirect_uri", "https://me.example.org/cb"))
-		return v
-	}
-	_, code := consent("Desk.tickets.READ")
-	v := exchange(code)
+	_, code := k.consent()
+	v := k.exchange(code)
 	if v["refresh_token"] == nil || v["scope"] != "Desk.tickets.READ" {
 		t.Errorf("exchange: %v", v)
 	}
-	if v := exchange(code); v["error"] != "invalid_code" {
+	if v := k.exchange(code); v["error"] != "invalid_code" {
 		t.Errorf("code used twice: %v", v)
 	}
-	_, code = consent("Desk.tickets.READ")
+	_, code = k.consent()
 	clock.Advance(2 * time.Minute)
-	if v := exchange(code); v["error"] != "invalid_code" {
+	if v := k.exchange(code); v["error"] != "invalid_code" {
 		t.Errorf("code too old: %v", v)
+	}
+	_, code = k.consent("redirect_uri", "https://other.example.org/cb")
+	if v := k.exchange(code); v["error"] != "invalid_code" {
+		t.Errorf("code of another redirect: %v", v)
+	}
+	for _, change := range [][]string{{"access_type", "online"}, {"prompt", "none"}} {
+		_, code = k.consent(change...)
+		if v := k.exchange(code); v["access_token"] == nil || v["refresh_token"] != nil {
+			t.Errorf("%v: %v", change, v)
+		}
+	}
+}
+
+func TestTenCodesInTenMinutes(t *testing.T) {
+	p, clock := newTestPortal(t, Config{})
+	k := newClient(t, p)
+	for range 9 {
+		if p.SelfClientCode("Desk.tickets.READ") == "" {
+			t.Fatal("no code")
+		}
+	}
+	if status, code := k.consent(); status != 302 || code == "" {
+		t.Errorf("tenth: %d", status)
+	}
+	if status, _ := k.consent(); status != 400 || p.SelfClientCode("Desk.tickets.READ") != "" {
+		t.Errorf("eleventh: %d", status)
+	}
+	clock.Advance(10 * time.Minute)
+	if status, _ := k.consent(); status != 302 {
+		t.Errorf("after ten minutes: %d", status)
+	}
+}
+
+func TestTwentyFirstRefreshTokenPushesOutTheOldest(t *testing.T) {
+	p, _ := newTestPortal(t, Config{NoTokenThrottle: true})
+	k := newClient(t, p) // with an access token of the configured refresh token
+	for i := range 20 {
+		if status, _ := k.get("tickets"); status != 200 {
+			t.Fatalf("after %d more refresh tokens: %d", i, status)
+		}
+		k.exchange(p.SelfClientCode("Desk.tickets.READ"))
+	}
+	if status, _ := k.get("tickets"); status != 401 {
+		t.Errorf("access token of the refresh token pushed out: %d", status)
+	}
+	if _, v := k.tokenCall(false, refreshForm()); v["error"] != "invalid_code" {
+		t.Errorf("refresh token pushed out: %v", v)
+	}
+}
+
+func TestNoTokenThrottle(t *testing.T) {
+	p, _ := newTestPortal(t, Config{NoTokenThrottle: true, TokenLife: 20 * time.Second})
+	k := newClient(t, p)
+	for i := range 30 {
+		if _, v := k.tokenCall(false, refreshForm()); v["access_token"] == nil || v["expires_in"] != 20.0 {
+			t.Fatalf("request %d: %v", i, v)
+		}
+	}
+	if s := p.Stats(); s.TokenRequests != 30 || s.TokenThrottle != 0 {
+		t.Errorf("counted %d and %d", s.TokenRequests, s.TokenThrottle)
+	}
+}
+
+func TestClientOfAnotherDataCentreIsUnknown(t *testing.T) {
+	p, _ := newTestPortal(t, Config{AccountsHost: "accounts.zoho.eu"})
+	k := newClient(t, p) // speaks to accounts.zoho.com
+	if _, v := k.tokenCall(false, refreshForm()); v["error"] != "invalid_client" {
+		t.Errorf("refresh: %v", v)
+	}
+	if v := k.exchange(p.SelfClientCode("Desk.tickets.READ")); v["error"] != "invalid_client" {
+		t.Errorf("exchange: %v", v)
+	}
+	if status, _ := k.consent(); status != 400 {
+		t.Errorf("consent: %d", status)
 	}
 }

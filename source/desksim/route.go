@@ -65,6 +65,7 @@ func (p *Portal) newRouter() router {
 	p.routeContracts(rt)
 	p.routeFields(rt)
 	p.routeOrganizations(rt)
+	p.routeMyInfo(rt)
 	p.routeRecycleBin(rt)
 	p.routeWebhooks(rt)
 	return rt

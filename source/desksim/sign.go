@@ -15,7 +15,8 @@ import (
 )
 
 // Deliveries carry X-ZDesk-JWT: RS256 with a kid, iss "orgId:<portal>", aud "webhookId:<webhook>", iat and exp in seconds
-// (WEBHOOKDOC; its text says milliseconds, its example and the verifiers in use say seconds). The body is not covered.
+// or, with Config.TokenMillis, in milliseconds (WEBHOOKDOC; its text says milliseconds, its example and the verifiers in
+// use say seconds). The body is not covered.
 
 const tokenMinutes = 5 * time.Minute
 
@@ -70,7 +71,11 @@ func (p *Portal) sign(webhook uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	claims := fmt.Appendf(nil, `{"iss":"orgId:%d","aud":"webhookId:%d","iat":%d,"exp":%d}`, p.cfg.OrgID, webhook, now.Unix(), now.Add(tokenMinutes).Unix())
+	unit := int64(1)
+	if p.cfg.TokenMillis {
+		unit = 1000
+	}
+	claims := fmt.Appendf(nil, `{"iss":"orgId:%d","aud":"webhookId:%d","iat":%d,"exp":%d}`, p.cfg.OrgID, webhook, now.Unix()*unit, now.Add(tokenMinutes).Unix()*unit)
 	token, err := jws.Sign(claims, jws.WithKey(jwa.RS256(), key))
 	if err != nil {
 		return "", fmt.Errorf("sign a delivery to webhook %d: %w", webhook, err)

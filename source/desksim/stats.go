@@ -11,6 +11,8 @@ import (
 type Stats struct {
 	Requests      int64          // API calls, refused ones too
 	TokenCalls    int64          // calls to the accounts endpoints
+	TokenRequests int64          // of those, for tokens
+	TokenThrottle int64          // of those, refused as too many
 	TooMany       int64          // calls answered 429, of both kinds
 	CreditsSpent  int            // of the current day
 	CreditsTotal  int            // since creation
@@ -30,6 +32,7 @@ type Delivery struct {
 	EventTime, SentAt time.Time
 	AckAt             time.Time // when the answer or the failure was there
 	Status            int       // 0: no answer
+	Payload           uint64    // hash of a payload that was rendered at the event: equal ones tell the same
 	Err               error
 }
 
@@ -63,6 +66,9 @@ func (p *Portal) Stats() Stats {
 	p.stats.mu.Lock()
 	s.LastDelivered = append(s.LastDelivered, p.stats.log[max(0, len(p.stats.log)-p.cfg.DeliveryLog):]...)
 	p.stats.mu.Unlock()
+	p.oauth.mu.Lock()
+	s.TokenRequests, s.TokenThrottle = p.oauth.requests, p.oauth.throttled
+	p.oauth.mu.Unlock()
 	p.credits.mu.Lock()
 	defer p.credits.mu.Unlock()
 	s.CreditsSpent, s.CreditsFor = p.credits.spent, maps.Clone(p.credits.spentFor)
