@@ -154,6 +154,13 @@ func TestEverythingSample(t *testing.T) {
 		conn.Credits != (Credits{ReserveCredits: 5000, PerDay: 100000}) {
 		t.Errorf("connection %+v", conn)
 	}
+	if conn.OAuth != (OAuth{AuthorizeURL: "http://127.0.0.1:9003/auth", TokenURL: "http://127.0.0.1:9003/token",
+		RefreshURL: "http://127.0.0.1:9003/refresh", RevokeURL: "http://127.0.0.1:9003/revoke"}) || c.Connections["other"].OAuth != (OAuth{}) {
+		t.Errorf("oauth %+v, and where none is given %+v", conn.OAuth, c.Connections["other"].OAuth)
+	}
+	if got := c.Connections["other"].DataCenter; got != "eu" {
+		t.Errorf("data_center .eu is %q", got)
+	}
 	p := c.Pipelines["support"]
 	if p.Warehouse.URL != "clickhouse://ch.example.org:9440?secure=true" || p.Warehouse.Database != "desk_support" ||
 		p.Warehouse.User != "loader" || p.Warehouse.Password.Reveal() != "url-password" || p.Warehouse.Dir != "" {
@@ -230,22 +237,6 @@ func TestLoadNamesUnreadableFile(t *testing.T) {
 	}
 	if _, err := Load(large, getenv); err == nil || !strings.Contains(err.Error(), "is larger than 256 KiB") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestNormalizeDataCenter(t *testing.T) {
-	for given, want := range map[string]string{
-		"us": "us", "COM": "us", "zoho.com": "us", ".eu": "eu", "zoho.eu": "eu", "https://accounts.zoho.in/": "in", "com.au": "au",
-		".com.au": "au", "jp": "jp", "zohocloud.ca": "ca", "desk.zoho.com.cn": "cn", "cn": "cn", " UK ": "uk",
-	} {
-		if got, ok := NormalizeDataCenter(given); !ok || got != want {
-			t.Errorf("%q: got %q, %v, want %q", given, got, ok, want)
-		}
-	}
-	for _, given := range []string{"", "zoho", "de", "eu.com", "https://"} {
-		if got, ok := NormalizeDataCenter(given); ok {
-			t.Errorf("%q is taken for %q", given, got)
-		}
 	}
 }
 

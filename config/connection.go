@@ -1,14 +1,16 @@
 package config
 
+import "deskhouse/source/datacenter"
+
 // Connection is one authorised Zoho client. Only what the user decides is here; access tokens live in the state.
 type Connection struct {
-	// DataCenter is one of DataCenters.
+	// DataCenter is one of datacenter.Names.
 	DataCenter string `json:"data_center" yaml:"data_center"`
 	// OrgID is the portal's id, never 0.
 	OrgID        uint64 `json:"org_id" yaml:"org_id"`
 	ClientID     string `json:"client_id" yaml:"client_id"`
 	ClientSecret Secret `json:"client_secret" yaml:"client_secret"`
-	// RefreshToken may be empty: then the connection waits to be authorised.
+	// RefreshToken may be empty: then the connection waits to be authorised by command.
 	RefreshToken Secret  `json:"refresh_token" yaml:"refresh_token"`
 	Credits      Credits `json:"credits" yaml:"credits"`
 	// Concurrency is the most requests in flight, 0 to let the governor find it.
@@ -17,6 +19,15 @@ type Connection struct {
 	AccountsURL string `json:"accounts_url,omitempty" yaml:"accounts_url,omitempty"`
 	DeskURL     string `json:"desk_url,omitempty" yaml:"desk_url,omitempty"`
 	JWKSURL     string `json:"jwks_url,omitempty" yaml:"jwks_url,omitempty"`
+	OAuth       OAuth  `json:"oauth,omitzero" yaml:"oauth,omitempty"`
+}
+
+// OAuth replaces single OAuth endpoints of the accounts server; empty means the server's, for RefreshURL also TokenURL.
+type OAuth struct {
+	AuthorizeURL string `json:"authorize_url,omitempty" yaml:"authorize_url,omitempty"`
+	TokenURL     string `json:"token_url,omitempty" yaml:"token_url,omitempty"`
+	RefreshURL   string `json:"refresh_url,omitempty" yaml:"refresh_url,omitempty"`
+	RevokeURL    string `json:"revoke_url,omitempty" yaml:"revoke_url,omitempty"`
 }
 
 // Credits is the share of the portal's API credits that deskhouse keeps away from. Exactly one of ReservePercent and
@@ -54,7 +65,7 @@ func connections(v value) map[string]Connection {
 
 func connection(v value) Connection {
 	f := v.fields("data_center", "org_id", "client_id", "client_secret", "refresh_token", "credits", "concurrency",
-		"accounts_url", "desk_url", "jwks_url")
+		"accounts_url", "desk_url", "jwks_url", "oauth")
 	return Connection{
 		DataCenter:   dataCenter(f["data_center"]),
 		OrgID:        orgID(f["org_id"]),
@@ -66,19 +77,30 @@ func connection(v value) Connection {
 		AccountsURL:  f["accounts_url"].httpURL(),
 		DeskURL:      f["desk_url"].httpURL(),
 		JWKSURL:      f["jwks_url"].httpURL(),
+		OAuth:        oauth(f["oauth"]),
+	}
+}
+
+func oauth(v value) OAuth {
+	f := v.fields("authorize_url", "token_url", "refresh_url", "revoke_url")
+	return OAuth{
+		AuthorizeURL: f["authorize_url"].httpURL(),
+		TokenURL:     f["token_url"].httpURL(),
+		RefreshURL:   f["refresh_url"].httpURL(),
+		RevokeURL:    f["revoke_url"].httpURL(),
 	}
 }
 
 func dataCenter(v value) string {
-	given, ok := v.required(oneOf(DataCenters)).text()
+	given, ok := v.required(oneOf(datacenter.Names())).text()
 	if !ok {
 		return ""
 	}
-	name, ok := NormalizeDataCenter(given)
+	center, ok := datacenter.Lookup(given)
 	if !ok {
-		v.fail("unknown data centre "+quote(given), oneOf(DataCenters))
+		v.fail("unknown data centre "+quote(given), oneOf(datacenter.Names()))
 	}
-	return name
+	return center.Name
 }
 
 func orgID(v value) uint64 {

@@ -79,6 +79,13 @@ func (d *fakeDesk) ZohoNow() time.Time {
 	return d.now()
 }
 
+func (d *fakeDesk) AskTime(context.Context) (time.Time, error) {
+	if now := d.ZohoNow(); !now.IsZero() {
+		return now, nil
+	}
+	return time.Time{}, busy
+}
+
 var (
 	notFound  = &source.CallError{Fault: source.FaultNotFound, Op: "GET", Status: 404, Code: "URL_NOT_FOUND"}
 	forbidden = &source.CallError{Fault: source.FaultForbidden, Op: "GET", Status: 403, Code: "FORBIDDEN"}

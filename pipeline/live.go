@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"deskhouse/source"
@@ -93,7 +94,11 @@ func (p *Pipeline) patiently(ctx context.Context, t source.Table, do func(contex
 			return err
 		}
 		p.progress.phase(t, PhaseSkipped, err.Error())
-		p.log.Error().Err(err).Str("table", string(t)).Msg("table is skipped, the others go on")
+		level := zerolog.ErrorLevel
+		if source.IsFault(err, source.FaultUnauthorized) {
+			level = zerolog.DebugLevel // whoever keeps the connection says so, once for all tables
+		}
+		p.log.WithLevel(level).Err(err).Str("table", string(t)).Msg("table is skipped, the others go on")
 		if err := p.rest(ctx, skipFor, regained); err != nil {
 			return err
 		}

@@ -19,6 +19,9 @@ type Desk interface {
 	Bin(ctx context.Context, p source.Priority, t source.Table, offset, limit int) ([]source.BinItem, source.Timing, error)
 	// ZohoNow is the portal's clock, zero before the first reply.
 	ZohoNow() time.Time
+	// AskTime is ZohoNow, asked for if need be without credits. Where it fails any
+	// other call may still tell the time.
+	AskTime(ctx context.Context) (time.Time, error)
 }
 
 // Warehouse is the sink. Writing the same rows again is harmless. An error

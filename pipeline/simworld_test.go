@@ -377,23 +377,33 @@ func (w *world) mustDo(what string, err error) {
 	}
 }
 
-// memTokens keeps the access token over restarts.
+// memTokens keeps the authorisation over restarts.
 type memTokens struct {
-	mu   sync.Mutex
-	held zohodesk.Token
-	ok   bool
+	mu       sync.Mutex
+	held     zohodesk.Token
+	revision uint64 // 0 = nothing is stored
 }
 
-func (m *memTokens) LoadToken(context.Context) (zohodesk.Token, bool, error) {
+func (m *memTokens) LoadToken(context.Context) (zohodesk.Token, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.held, m.ok, nil
+	return m.held, m.revision, nil
 }
 
-func (m *memTokens) SaveToken(_ context.Context, t zohodesk.Token) error {
+func (m *memTokens) SaveToken(_ context.Context, t zohodesk.Token, revision uint64) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.held, m.ok = t, true
+	if revision != m.revision {
+		return 0, zohodesk.ErrTokenConflict
+	}
+	m.held, m.revision = t, m.revision+1
+	return m.revision, nil
+}
+
+func (m *memTokens) DeleteToken(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held, m.revision = zohodesk.Token{}, 0
 	return nil
 }
 

@@ -115,10 +115,11 @@ func (d deps) saveJSON(ctx context.Context, key string, v any) error {
 	return d.kv.Save(ctx, key, value)
 }
 
-// zohoNow is the portal's clock; it makes a small call when no reply has told it
-// yet, since no range and no watermark may come from the local clock.
+// zohoNow is the portal's clock; it asks when no reply has told it yet, with a
+// small call where that is the only way, since no range and no watermark may
+// come from the local clock.
 func (d deps) zohoNow(ctx context.Context) (time.Time, error) {
-	if now := d.desk.ZohoNow(); !now.IsZero() {
+	if now, err := d.desk.AskTime(ctx); err == nil {
 		return now, nil
 	}
 	page, err := d.desk.List(ctx, source.ForPoll, source.Departments, source.ListQuery{Limit: 1})

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"deskhouse/pipeline"
-	"deskhouse/source/zohodesk"
 	"deskhouse/state"
 )
 
@@ -107,44 +105,5 @@ func (l letters) DeadLetter(ctx context.Context, reason string, raw []byte) erro
 		return err
 	}
 	_, err = l.log.Append(ctx, value)
-	return err
-}
-
-// tokens is state as zohodesk.TokenStore: sealed, one key a connection.
-type tokens struct {
-	store *state.Store
-	name  string
-}
-
-var _ zohodesk.TokenStore = tokens{}
-
-func (t tokens) LoadToken(ctx context.Context) (zohodesk.Token, bool, error) {
-	var token zohodesk.Token
-	e, err := t.store.GetSecret(ctx, "token."+t.name)
-	if errors.Is(err, state.ErrNotFound) {
-		return token, false, nil
-	}
-	if err != nil {
-		return token, false, err
-	}
-	if err := json.Unmarshal(e.Value, &token); err != nil {
-		return token, false, fmt.Errorf("stored token of connection %s cannot be read: %w", t.name, err)
-	}
-	return token, true, nil
-}
-
-func (t tokens) SaveToken(ctx context.Context, token zohodesk.Token) error {
-	value, err := json.Marshal(token)
-	if err != nil {
-		return err
-	}
-	key := "token." + t.name
-	var revision uint64
-	if e, err := t.store.Get(ctx, key); err == nil {
-		revision = e.Revision
-	} else if !errors.Is(err, state.ErrNotFound) {
-		return err
-	}
-	_, err = t.store.PutSecret(ctx, key, value, revision)
 	return err
 }

@@ -98,6 +98,7 @@ func (c *core) build(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
+		client.client.Recall(ctx)
 		c.conns[name] = client
 	}
 	for name, pc := range c.cfg.Pipelines {
@@ -126,10 +127,10 @@ func (c *core) connect(name string, conn config.Connection) (*connection, error)
 	if conn.Credits.ReservePercent == 0 && conn.Credits.ReserveCredits == 0 {
 		reserve = -1 // zohodesk: negative means none
 	}
-	client, err := zohodesk.New(zohodesk.Config{Name: name, DataCenter: conn.DataCenter, AccountsURL: conn.AccountsURL, DeskURL: conn.DeskURL,
+	client, err := zohodesk.New(zohodesk.Config{Name: name, DataCenter: conn.DataCenter, AccountsURL: conn.AccountsURL, DeskURL: conn.DeskURL, OAuth: oauthURLs(conn.OAuth),
 		OrgID: conn.OrgID, ClientID: conn.ClientID, ClientSecret: conn.ClientSecret.Reveal(), RefreshToken: conn.RefreshToken.Reveal(),
 		MaxInFlight: conn.Concurrency, CreditsPerDay: int(conn.Credits.PerDay), Reserve: reserve, ReserveCredits: int(conn.Credits.ReserveCredits),
-		Clock: c.clock, Logger: c.log, Tokens: tokens{c.store, name}, Registerer: c.registry})
+		Clock: c.clock, Logger: c.log, Tokens: tokens{c.store, name}, Spending: spendings{c.store, name}, Registerer: c.registry})
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +152,7 @@ func (c *core) Close() error {
 		}
 		p.mu.Unlock()
 	}
+	c.flushSpending()
 	return errors.Join(append(errs, c.engines.close(), c.store.Close())...)
 }
 

@@ -2,6 +2,7 @@ package zohodesk
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"deskhouse/source"
@@ -26,9 +27,10 @@ func weightOfList(offset int) int64 {
 	return 100
 }
 
-// creditProbe is how long calls wait for credits before one is let through to
-// learn whether there are new ones: 48 a day cost some 150 credits, 3 % of the
-// smallest allowance, and only on days that ran out.
+// creditProbe is how often one call may go out although none is allowed, while
+// a day's new credits are late (CREDITS and this program may mean different
+// midnights). Otherwise a day that ran out is waited for without asking: each
+// question would be paid from the reserve.
 const creditProbe = 30 * time.Minute
 
 // budget counts the credits of a day. It decides, it does not wait; every
@@ -41,11 +43,16 @@ type budget struct {
 	fixed      int64   // reserve as a number, instead of share when above 0
 
 	left    int64     // as told or estimated, -1 = unknown
+	peak    int64     // most that a reply told of since the allowance last changed
+	told    bool      // the portal's replies say what is left
 	pending int64     // expected cost of the calls in flight
 	heard   time.Time // when a call was last let through or answered
 	resetAt time.Time // next 00:00 of the data centre
 	zone    *time.Location
-	newDay  bool // the next reply tells how many credits a day begins with
+	newDay  bool  // the next reply tells how many credits a day begins with
+	before  int64 // left at the end of the day before, -1 = unknown
+	late    bool  // the day should have begun, and the replies tell of no new credits
+	scout   bool  // what is left may have changed unseen: one call at a time until a reply tells
 
 	spent      int64 // by this client
 	byPriority [source.ForHydration + 1]int64
@@ -56,7 +63,7 @@ type budget struct {
 
 func newBudget(cfg Config, zone *time.Location, now time.Time) budget {
 	b := budget{perDay: int64(cfg.CreditsPerDay), most: int64(cfg.CreditsPerDay), configured: cfg.CreditsPerDay > 0, share: cfg.Reserve,
-		fixed: int64(cfg.ReserveCredits), left: -1, zone: zone, heard: now}
+		fixed: int64(cfg.ReserveCredits), left: -1, before: -1, zone: zone, heard: now}
 	if b.configured {
 		b.left = b.perDay
 	}
@@ -80,18 +87,33 @@ func (b *budget) roll(now time.Time) {
 	if now.Before(b.resetAt) {
 		return
 	}
-	b.newDay = true
+	b.newDay, b.late, b.before = true, false, b.left
 	b.resetAt = nextMidnight(now, b.zone)
 	b.today, b.hydrated = 0, 0
 	b.forget()
 }
 
-// forget drops what was known to be left, so that the next reply tells.
+// forget drops what was known to be left, so that the next reply tells. Of a
+// portal that never does, it is estimated.
 func (b *budget) forget() {
-	b.left = -1
-	if b.configured {
+	b.left, b.scout = -1, true
+	if b.configured || !b.told && b.perDay > 0 {
 		b.left = max(b.perDay-b.today, 0)
 	}
+}
+
+// ranOut notes that Zoho refused a call for want of credits. Where no reply ever
+// told what is left, and nothing is configured, what this client spent until
+// then is taken for the day's allowance from then on, and at least the smallest
+// that there is: the reserve needs a figure, and this one is not too large.
+func (b *budget) ranOut() (guessed bool) {
+	b.left = 0
+	if b.told || b.configured {
+		return false
+	}
+	was := b.perDay
+	b.perDay = max(was, b.today, smallestDay)
+	return b.perDay != was
 }
 
 // reserve is what is left to the portal's other integrations.
@@ -127,13 +149,13 @@ func (b *budget) allows(p source.Priority, weight int64) bool {
 	return b.left < 0 || b.left-b.pending-weight >= b.floor(p)
 }
 
-// probeAt is when one call may go out although none is allowed.
+// probeAt is when one call may go out although none is allowed: the next day,
+// or sooner while a day is late.
 func (b *budget) probeAt() time.Time {
-	at := b.heard.Add(creditProbe)
-	if b.resetAt.Before(at) {
-		return b.resetAt
+	if at := b.heard.Add(creditProbe); b.late && at.Before(b.resetAt) {
+		return at
 	}
-	return at
+	return b.resetAt
 }
 
 func (b *budget) sent(p source.Priority, weight int64, now time.Time) {
@@ -170,9 +192,7 @@ func (b *budget) settle(p source.Priority, expected, cost, left int64, charged b
 	b.spend(p, cost-expected)
 	switch {
 	case left >= 0:
-		b.left = left
-		b.newDay = b.newDay && b.resetAt.Sub(now) > 24*time.Hour-newDayFor
-		b.learn(left + cost)
+		b.hear(left, cost, now)
 	case b.left >= 0:
 		b.left = max(b.left-cost, 0)
 	}
@@ -180,6 +200,29 @@ func (b *budget) settle(p source.Priority, expected, cost, left int64, charged b
 		b.polls.spent(cost, b.perDay, now)
 	}
 	return cost
+}
+
+// hear takes a reply's word for what is left. A midnight that brought nothing
+// was not Zoho's: the day is late until the figure jumps, and its allowance is
+// learned then.
+func (b *budget) hear(left, cost int64, now time.Time) {
+	b.newDay = b.newDay && b.resetAt.Sub(now) > 24*time.Hour-newDayFor
+	had, tenth := left+cost, b.peak/10
+	switch {
+	case b.newDay && b.before >= 0 && b.before < b.peak-tenth && had <= b.before+weightOfList(math.MaxInt):
+		b.late, b.newDay = true, false
+	case b.late && left > max(b.left, b.before)+tenth:
+		b.late, b.newDay = false, true
+	}
+	b.left, b.told = left, true
+	if b.late {
+		return
+	}
+	b.peak = max(b.peak, had)
+	if b.newDay {
+		b.peak = had
+	}
+	b.learn(had)
 }
 
 // learn takes a reply's word for the day's allowance: the largest seen, and at
@@ -202,7 +245,8 @@ func (b *budget) learn(had int64) {
 
 // why explains to people what held-back calls wait for.
 func (b *budget) why() string {
-	why := fmt.Sprintf("%d credits left today, %d are reserved for other integrations", max(b.left, 0), b.reserve())
+	r := b.reserve()
+	why := fmt.Sprintf("%d credits left today, %d are reserved for other integrations and %d for polls", max(b.left, 0), r, (b.perDay-r)/10)
 	if b.configured {
 		why += fmt.Sprintf(" (of %d a day by credits.per_day)", b.perDay)
 	}

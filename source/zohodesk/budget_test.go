@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"deskhouse/source"
+	"deskhouse/source/datacenter"
 )
 
 func TestWeightsByOffset(t *testing.T) {
@@ -88,8 +89,8 @@ func TestBudgetLearnsFromHeadersAndEstimatesWithoutThem(t *testing.T) {
 }
 
 func TestMidnightIsTheDataCentres(t *testing.T) {
-	h, _ := DataCenterHosts("us")
-	got := nextMidnight(time.Date(2026, 9, 10, 7, 59, 0, 0, time.UTC), h.zone)
+	h, _ := datacenter.Lookup("us")
+	got := nextMidnight(time.Date(2026, 9, 10, 7, 59, 0, 0, time.UTC), h.Zone)
 	if want := time.Date(2026, 9, 10, 8, 0, 0, 0, time.UTC); !got.Equal(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -55,7 +55,8 @@ type reply struct {
 	header http.Header
 	body   []byte
 	at     source.Timing
-	access string // the token that was used
+	wait   time.Duration // Retry-After
+	access string        // the token that was used
 }
 
 // send makes one request and reads its reply whole. An error means that no
@@ -75,6 +76,7 @@ func (c *Client) send(ctx context.Context, cl *call, access string) (reply, erro
 	r := reply{status: res.StatusCode, header: res.Header}
 	r.body, err = readBody(res, c.sizes.hint(cl.endpoint))
 	r.at = source.Timing{Date: parseDate(res.Header), Took: c.clock.Since(start)}
+	r.wait = r.retryAfter(c.clock.Now())
 	c.zoho.saw(r.at.Date)
 	if err != nil {
 		return r, fmt.Errorf("read reply: %w", cause(ctx, err))
@@ -155,18 +157,24 @@ func parseDate(h http.Header) time.Time {
 	return t.UTC()
 }
 
-// parseRetryAfter reads Retry-After in both its forms (RFC 9110); 0 without.
-func parseRetryAfter(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
+// maxRetryAfter bounds what is believed of a Retry-After.
+const maxRetryAfter = 7 * 24 * time.Hour
+
+// retryAfter reads Retry-After in both its forms (RFC 9110); 0 without. A date
+// is held against the reply's own, or without one against the local clock's now.
+func (r reply) retryAfter(now time.Time) time.Duration {
+	v := strings.TrimSpace(r.header.Get("Retry-After"))
 	if n, err := strconv.Atoi(v); err == nil {
-		return time.Duration(min(max(n, 0), 7*24*3600)) * time.Second
+		return time.Duration(min(max(n, 0), int(maxRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(v)
-	date := parseDate(h)
-	if err != nil || date.IsZero() {
+	if err != nil {
 		return 0
 	}
-	return max(at.Sub(date), 0)
+	if date := parseDate(r.header); !date.IsZero() {
+		now = date
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
 }
 
 // headerNumber reads a counter from a header, -1 when it is absent or no

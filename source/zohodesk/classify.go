@@ -32,40 +32,49 @@ type verdict struct {
 	hint     string
 }
 
+// What people should do about a failure.
 const (
-	hintScope    = "the authorisation lacks a scope for this: authorise again with the scopes that `deskhouse check` lists"
-	hintOrg      = "the token belongs to another portal: check org_id, or authorise again and choose the right portal"
+	hintScope    = "the authorisation lacks a scope for this: authorise again (`deskhouse auth exchange`) with the scopes that `deskhouse check` lists"
+	hintOrg      = "the token belongs to another portal: check org_id, or authorise again (`deskhouse auth exchange`) and choose the right portal"
 	hintProfile  = "the authorising agent's profile does not allow this: change the profile or authorise as another agent"
 	hintLicense  = "the portal's edition does not have this feature"
 	hintAgent    = "the authorising user is a live-chat user only: authorise as a support agent"
-	hintLogin    = "authorise the connection again: put a new refresh token into the configuration (the README says how)"
+	hintLogin    = "authorise again: `deskhouse auth exchange`, or put a new refresh_token into the configuration"
 	hintServer   = "a wrong org_id or field name is answered like this too"
 	hintRedirect = "the host answers with a redirect: check data_center or desk_url"
+	hintNotDesk  = "not Zoho Desk but a proxy, a maintenance page or another host answered: if it lasts, check data_center, desk_url and the proxy"
+	hintRefused  = "this portal does not take the request as deskhouse makes it: please report it"
 )
 
 // verdicts is the one table of Zoho's error replies (OAS Common.json, APIDOC,
-// captures). The first row that fits counts; code "" fits any JSON reply.
+// captures). The first row that fits counts; code "" fits any JSON reply. Codes
+// that say what to do count whatever status they come with, because the sources
+// do not name the statuses of all of them; only a 404 says that an id is gone.
 var verdicts = []struct {
 	from, to int
 	code     string
 	verdict
 }{
+	{400, 499, "INVALID_OAUTH", verdict{fault: source.FaultUnauthorized, refresh: true, hint: hintLogin}},
+	{400, 499, "SCOPE_MISMATCH", verdict{fault: source.FaultForbidden, hint: hintScope}},
+	{400, 499, "OAUTH_ORG_MISMATCH", verdict{fault: source.FaultUnauthorized, hint: hintOrg}},
+	{400, 499, "LICENSE_ACCESS_LIMITED", verdict{fault: source.FaultForbidden, hint: hintLicense}},
+	{400, 499, "ONLY_LIVECHAT_USER", verdict{fault: source.FaultForbidden, hint: hintAgent}},
+	{400, 599, "THRESHOLD_EXCEEDED", verdict{fault: source.FaultRetry, throttle: creditsGone}},
+	{400, 599, "TOO_MANY_REQUESTS", verdict{fault: source.FaultRetry, throttle: tooMany}},
+	{400, 599, "DUPLICATE_CONTRACT", verdict{fault: source.FaultInvalid, hint: hintRefused}},
+	{400, 599, "INTEGRATION_ADMIN_ERROR", verdict{fault: source.FaultInvalid, hint: hintProfile}},
 	{401, 401, "UNAUTHORIZED", verdict{fault: source.FaultUnauthorized, hint: hintLogin}},
 	{401, 401, "", verdict{fault: source.FaultUnauthorized, refresh: true, hint: hintLogin}},
-	{403, 403, "SCOPE_MISMATCH", verdict{fault: source.FaultForbidden, hint: hintScope}},
-	{403, 403, "OAUTH_ORG_MISMATCH", verdict{fault: source.FaultUnauthorized, hint: hintOrg}},
-	{403, 403, "LICENSE_ACCESS_LIMITED", verdict{fault: source.FaultForbidden, hint: hintLicense}},
-	{403, 403, "ONLY_LIVECHAT_USER", verdict{fault: source.FaultForbidden, hint: hintAgent}},
 	{403, 403, "", verdict{fault: source.FaultForbidden, hint: hintProfile}},
 	{404, 404, "URL_NOT_FOUND", verdict{fault: source.FaultNotFound}},
-	{429, 429, "THRESHOLD_EXCEEDED", verdict{fault: source.FaultRetry, throttle: creditsGone}},
 	{429, 429, "", verdict{fault: source.FaultRetry, throttle: tooMany}},
 	{408, 408, "", verdict{fault: source.FaultRetry}},
 	{425, 425, "", verdict{fault: source.FaultRetry}},
 	{500, 500, "INTERNAL_SERVER_ERROR", verdict{fault: source.FaultRetry, tries: 4, hint: hintServer}},
 	{500, 599, "", verdict{fault: source.FaultRetry}},
 	{300, 399, "", verdict{fault: source.FaultInvalid, hint: hintRedirect}},
-	{400, 499, "", verdict{fault: source.FaultInvalid}},
+	{400, 499, "", verdict{fault: source.FaultInvalid, hint: hintRefused}},
 }
 
 func judge(status int, code string) verdict {
@@ -89,9 +98,9 @@ type errorBody struct {
 
 // classify turns a reply that is no success into an error. A body that is no
 // JSON object never comes from Desk itself: whatever its status, it may be
-// gone on the next try.
+// gone on the next try. A bare 401 may be a gateway's word about the token.
 func classify(op string, r reply) (*source.CallError, verdict) {
-	err := &source.CallError{Op: op, Status: r.status, Wait: parseRetryAfter(r.header)}
+	err := &source.CallError{Op: op, Status: r.status, Wait: r.wait}
 	if r.status < 300 {
 		err.Fault, err.Err = source.FaultBadReply, errors.New("not the answer to this call ("+describe(r)+")")
 		return err, verdict{fault: err.Fault}
@@ -99,11 +108,11 @@ func classify(op string, r reply) (*source.CallError, verdict) {
 	var body errorBody
 	redirect := r.status >= 300 && r.status <= 399
 	if jsonErr := decodeJSON(r.body, &body); jsonErr != nil && !redirect {
-		v := verdict{fault: source.FaultRetry}
+		v := verdict{fault: source.FaultRetry, refresh: r.status == http.StatusUnauthorized && len(r.body) == 0}
 		if r.status == http.StatusTooManyRequests {
 			v.throttle = tooMany
 		}
-		err.Fault, err.Err = v.fault, errors.New("reply is no JSON ("+describe(r)+")")
+		err.Fault, err.Hint, err.Err = v.fault, hintNotDesk, errors.New("reply is no JSON ("+describe(r)+")")
 		return err, v
 	}
 	v := judge(r.status, body.ErrorCode)

@@ -9,13 +9,15 @@ import (
 
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
+
+	"deskhouse/source/datacenter"
 )
 
 // Client calls one portal of Zoho Desk. Safe for concurrent use; make one per
 // connection, because limits and credits are counted per connection.
 type Client struct {
 	name   string
-	hosts  Hosts
+	hosts  datacenter.Center
 	orgID  string
 	rt     http.RoundTripper
 	clock  clockwork.Clock
@@ -47,8 +49,8 @@ func New(cfg Config) (*Client, error) {
 		name: cfg.Name, hosts: h, orgID: strconv.FormatUint(cfg.OrgID, 10),
 		rt: cfg.Transport, clock: cfg.Clock, log: log, stats: stats,
 		rarely: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second}),
-		tokens: newKeeper(cfg, h.Accounts, log),
-		gov:    newGovernor(cfg, h.zone, log, stats),
+		tokens: newKeeper(cfg, cfg.endpoints(h), log),
+		gov:    newGovernor(cfg, h.Zone, log, stats),
 		zoho:   &zohoClock{clock: cfg.Clock},
 		pages:  newPaging(),
 		sizes:  newBodySizes(),

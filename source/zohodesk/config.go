@@ -9,6 +9,8 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"deskhouse/source/datacenter"
 )
 
 // Config is one connection: one authorised client of one portal.
@@ -21,10 +23,14 @@ type Config struct {
 	// AccountsURL and DeskURL override the data centre's hosts, so that any
 	// server that speaks the API can be the source.
 	AccountsURL, DeskURL string
+	// OAuth overrides single OAuth endpoints.
+	OAuth OAuthURLs
 	// OrgID is the portal's id, sent with every call but /organizations.
 	OrgID uint64
 
-	// The credentials, never printed.
+	// The credentials, never printed. RefreshToken may be empty: then Exchange
+	// has to bring one, and until then every call is refused with
+	// FaultUnauthorized.
 	ClientID, ClientSecret, RefreshToken string
 
 	// MaxInFlight is the most calls in flight; 0 lets the governor find the
@@ -45,8 +51,10 @@ type Config struct {
 	// Clock is used for every wait and measurement. Defaults to the real clock.
 	Clock  clockwork.Clock
 	Logger zerolog.Logger
-	// Tokens keeps the access token over restarts; nil keeps it in memory only.
+	// Tokens keeps the authorisation over restarts; nil keeps it in memory only.
 	Tokens TokenStore
+	// Spending keeps the day's credits over restarts; nil forgets them.
+	Spending SpendingStore
 	// Registerer receives the metrics; nil means none. Several connections may
 	// share one.
 	Registerer prometheus.Registerer
@@ -67,6 +75,7 @@ func (c Config) String() string {
 func (c Config) GoString() string { return c.String() }
 
 func (c Config) withDefaults() Config {
+	c.RefreshToken = strings.TrimSpace(c.RefreshToken)
 	if c.Clock == nil {
 		c.Clock = clockwork.NewRealClock()
 	}
@@ -74,7 +83,7 @@ func (c Config) withDefaults() Config {
 		c.Transport = newTransport()
 	}
 	if c.Tokens == nil {
-		c.Tokens = noStore{}
+		c.Tokens = &inMemory{}
 	}
 	switch {
 	case c.Reserve == 0:
@@ -89,13 +98,13 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if _, ok := c.hosts(); !ok {
-		errs = append(errs, fmt.Errorf("unknown data centre %q: one of %s", c.DataCenter, strings.Join(DataCenterNames(), ", ")))
+		errs = append(errs, fmt.Errorf("unknown data centre %q: one of %s", c.DataCenter, strings.Join(datacenter.Names(), ", ")))
 	}
 	if c.OrgID == 0 {
 		errs = append(errs, errors.New("org id is missing"))
 	}
 	for _, v := range []struct{ name, value string }{
-		{"client id", c.ClientID}, {"client secret", c.ClientSecret}, {"refresh token", c.RefreshToken},
+		{"client id", c.ClientID}, {"client secret", c.ClientSecret},
 	} {
 		if strings.TrimSpace(v.value) == "" {
 			errs = append(errs, fmt.Errorf("%s is empty", v.name))

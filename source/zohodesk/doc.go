@@ -16,6 +16,6 @@
 //
 // Facts about the API cite: OAS (Zoho's OpenAPI files, by name), APIDOC
 // (desk.zoho.com/DeskAPIDocument), CREDITS (help article on API credits),
-// OAUTH-DC and OAUTH-LIM (Zoho's OAuth pages), WEBHOOKDOC (Zoho's webhook
+// OAUTH-DC, OAUTH-LIM, OAUTH-REV (Zoho's OAuth pages), WEBHOOKDOC (Zoho's webhook
 // page); "captures" are replies of live portals published by others.
 package zohodesk

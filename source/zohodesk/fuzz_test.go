@@ -29,8 +29,8 @@ func FuzzReplies(f *testing.F) {
 				t.Errorf("the error quotes the reply: %v", err)
 			}
 		}
-		if tok, err := tokenOf(status, body, time.Unix(0, 0)); (err == nil) != (tok.Access != "") {
-			t.Errorf("token %v with error %v", tok, err)
+		if tok, err := testCredentials().judge(forRefresh, status, body, time.Unix(0, 0)); (err == nil) != (tok.access != "") {
+			t.Errorf("access token %q with error %v", tok.access, err)
 		}
 		call, v := classify("GET x", reply{status: status, header: http.Header{}, body: body})
 		if call.Fault != v.fault || len(call.Error()) > 4000 {

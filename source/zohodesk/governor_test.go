@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"deskhouse/source"
+	"deskhouse/source/desksim"
 )
 
 func newTestGovernor(t *testing.T, cfg Config) *governor {
@@ -203,45 +203,80 @@ func TestReserveHoldsBulkBackAndLetsRereadsPass(t *testing.T) {
 	})
 }
 
-func TestWaitForCreditsIsProbedAndAnnounced(t *testing.T) {
+// Who waits for credits waits for the next day and asks nobody meanwhile: each
+// question would be paid from the reserve.
+func TestCreditsThatRanOutAreWaitedForAndAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var left atomic.Int64
-		left.Store(150)
-		z := &scripted{}
-		z.api = func(*http.Request) *http.Response {
-			return answer(200, onePage, "X-Rate-Limit-Remaining-v3", strconv.FormatInt(left.Load(), 10), "X-Rate-Limit-Request-Weight-v3", "3")
-		}
-		c := newClient(t, z, func(cfg *Config) { cfg.CreditsPerDay = 1000 })
+		portal, c := simulated(t, desksim.Config{CreditsPerDay: 1000}, nil, func(cfg *Config) { cfg.DataCenter, cfg.CreditsPerDay = "uk", 1000 })
+		time.Sleep(9 * time.Hour)
+		portal.SpendElsewhere(847)
 		if err := searchTickets(c); err != nil {
 			t.Fatal(err)
 		}
+		midnight := time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
 				if err := searchTickets(c); err != nil {
 					t.Error(err)
 				}
+				if now := time.Now(); now.Before(midnight) {
+					t.Errorf("went out at %v", now)
+				}
 			})
 		}
 		synctest.Wait()
-		if len(z.sent()) != 1 {
-			t.Fatalf("%d requests below the reserve, want 1", len(z.sent()))
-		}
 		until, why := c.WaitingUntil()
-		if until.Before(time.Now()) || until.After(time.Now().Add(24*time.Hour)) || !strings.Contains(why, "150 credits left") {
+		if !until.Equal(midnight) || !strings.Contains(why, "150 credits left today") {
 			t.Errorf("waiting until %v because %q", until, why)
 		}
-		time.Sleep(creditProbe + time.Second)
-		if len(z.sent()) != 2 {
-			t.Errorf("%d requests after the first probe, want 2", len(z.sent()))
-		}
-		left.Store(900) // a new day that came earlier than thought
 		wg.Wait()
-		if len(z.sent()) != 4 {
-			t.Errorf("%d requests in all, want 4", len(z.sent()))
+		if until, why := c.WaitingUntil(); !until.IsZero() {
+			t.Errorf("still waiting until %v because %q", until, why)
 		}
-		if got := c.Credits(); got.Remaining != 900 || got.Spent != 12 || got.Calls != 4 || got.PerDay != 1000 || got.Reserve != 200 || got.ByPriority[source.ForSnapshot] != 12 {
-			t.Errorf("credits %+v", got)
+		got, stats := c.Credits(), portal.Stats()
+		if stats.Requests != 4 || got.Calls != 4 || got.Remaining != 991 || got.Spent != 12 || got.Today != 9 || got.PerDay != 1000 || got.Reserve != 200 || got.ByPriority[source.ForSnapshot] != 12 {
+			t.Errorf("credits %+v of %d requests", got, stats.Requests)
+		}
+	})
+}
+
+// A midnight that brought no credits was not Zoho's. It does not pass for the
+// beginning of a poor day, and the real one is found.
+func TestDayThatBeginsLateIsAskedForEveryHalfHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := time.FixedZone("late", -5*3600) // the day begins at 05:00 UTC
+		portal, c := simulated(t, desksim.Config{CreditsPerDay: 1000, TimeZone: late}, nil, func(cfg *Config) { cfg.DataCenter = "uk" })
+		time.Sleep(8 * time.Hour)
+		if err := searchTickets(c); err != nil {
+			t.Fatal(err)
+		}
+		portal.SpendElsewhere(847)
+		if err := searchTickets(c); err != nil {
+			t.Fatal(err)
+		}
+		before := portal.Stats().Requests
+		start := time.Now()
+		if err := searchTickets(c); err != nil { // at midnight, to learn that nothing has come
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != 16*time.Hour {
+			t.Errorf("the first call below the reserve went out after %v", took)
+		}
+		for range 12 {
+			if err := searchTickets(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		day := start.Truncate(24 * time.Hour).Add(29 * time.Hour)
+		if now := time.Now(); now.Before(day) || now.After(day.Add(creditProbe)) {
+			t.Errorf("done at %v, want the load to go on soon after %v", now, day)
+		}
+		if got := c.Credits(); got.PerDay != 1000 || got.Reserve != 200 || got.Remaining < 900 {
+			t.Errorf("credits %+v: the allowance is 1000 still", got)
+		}
+		if asked := portal.Stats().Requests - before; asked != 13 {
+			t.Errorf("%d requests for 13 searches", asked)
 		}
 	})
 }

@@ -22,7 +22,7 @@ func TestPaceStaysWithinItsBounds(t *testing.T) {
 					t.Fatalf("a refusal raised %+v to %+v", was, p)
 				}
 			} else {
-				p = p.succeeded(inFlight)
+				p = p.succeeded(inFlight, true)
 				if p.limit < was.limit || p.limit > was.limit+1 {
 					t.Fatalf("a success moved %+v to %+v", was, p)
 				}
@@ -43,11 +43,11 @@ func TestPaceHalvesOnceAnOverload(t *testing.T) {
 }
 
 func TestUnusedSlotsProveNothing(t *testing.T) {
-	if p := newPace(25).succeeded(1); p.slots() != paceStart {
+	if p := newPace(25).succeeded(1, true); p.slots() != paceStart {
 		t.Errorf("%d slots after a call that was alone", p.slots())
 	}
 	full := pace{limit: 10, ceiling: 10, max: 25}
-	if p := full.succeeded(9); p != full {
+	if p := full.succeeded(9, true); p != full {
 		t.Errorf("%+v after a call that left a slot free", p)
 	}
 }
@@ -64,7 +64,7 @@ func TestPaceConvergesOnWhatThePortalAllows(t *testing.T) {
 			for i := range slots {
 				if i < allowed {
 					used++
-					p = p.succeeded(slots)
+					p = p.succeeded(slots, true)
 				} else {
 					refusals++
 					p = p.refused(i+1, fresh)

@@ -263,25 +263,6 @@ func TestZohoNowFollowsTheDateHeader(t *testing.T) {
 	})
 }
 
-func TestHosts(t *testing.T) {
-	for name, want := range map[string][2]string{
-		"us": {"https://accounts.zoho.com", "https://desk.zoho.com"}, "EU": {"https://accounts.zoho.eu", "https://desk.zoho.eu"},
-		"in": {"https://accounts.zoho.in", "https://desk.zoho.in"}, "au": {"https://accounts.zoho.com.au", "https://desk.zoho.com.au"},
-		"jp": {"https://accounts.zoho.jp", "https://desk.zoho.jp"}, "ca": {"https://accounts.zohocloud.ca", "https://desk.zohocloud.ca"},
-		"sa": {"https://accounts.zoho.sa", "https://desk.zoho.sa"}, "sg": {"https://accounts.zoho.sg", "https://desk.zoho.sg"},
-		"ae": {"https://accounts.zoho.ae", "https://desk.zoho.ae"}, "cn": {"https://accounts.zoho.com.cn", "https://desk.zoho.com.cn"},
-		"uk": {"https://accounts.zoho.uk", "https://desk.zoho.uk"},
-	} {
-		h, ok := DataCenterHosts(name)
-		if !ok || h.Accounts != want[0] || h.Desk != want[1] || h.JWKS() != want[1]+"/.well-known/jwks.json" {
-			t.Errorf("%s: %+v", name, h)
-		}
-	}
-	if len(DataCenterNames()) != 11 {
-		t.Errorf("data centres %v", DataCenterNames())
-	}
-}
-
 func TestConfigMistakesAreNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Config)
@@ -291,7 +272,6 @@ func TestConfigMistakesAreNamed(t *testing.T) {
 		"one URL":     {func(c *Config) { c.DataCenter, c.DeskURL = "", "http://x" }, "unknown data centre"},
 		"org":         {func(c *Config) { c.OrgID = 0 }, "org id"},
 		"secret":      {func(c *Config) { c.ClientSecret = " " }, "client secret is empty"},
-		"refresh":     {func(c *Config) { c.RefreshToken = "" }, "refresh token is empty"},
 		"reserve":     {func(c *Config) { c.Reserve = 20 }, "reserve 20"},
 		"negative":    {func(c *Config) { c.MaxInFlight = -1 }, "negative"},
 	} {

@@ -52,6 +52,9 @@ func (c *Client) do(ctx context.Context, cl *call) (reply, error) {
 			continue // the governor holds every call back until Zoho's Retry-After
 		case cl.final(failed, v, try, r.access != ""):
 			return r, failed
+		case v.throttle == tooMany && failed.Wait > 0:
+			try++
+			continue // the same
 		}
 		wait := max(waits.NextBackOff(), failed.Wait)
 		c.log.Debug().Str("op", cl.op()).Int("try", try).Int("status", failed.Status).Str("code", failed.Code).
@@ -72,7 +75,8 @@ func (cl *call) final(failed *source.CallError, v verdict, try int, sent bool) b
 	if v.tries > 0 {
 		tries = v.tries
 	}
-	if failed.Fault != source.FaultRetry || failed.Wait > maxInlineWait || try >= tries {
+	tooLong := failed.Wait > maxInlineWait && v.throttle == noThrottle
+	if failed.Fault != source.FaultRetry || tooLong || try >= tries {
 		return true
 	}
 	// Of what was sent once, only a 429 says that Zoho did nothing.
@@ -114,6 +118,7 @@ func (c *Client) attempt(ctx context.Context, cl *call) (reply, verdict, error) 
 		err, v = classify(cl.op(), r)
 	}
 	pass.done(outcomeOf(r, v, err))
+	c.gov.keep(ctx)
 	if err == nil {
 		err = c.decode(cl, r)
 	}
@@ -144,7 +149,7 @@ func outcomeOf(r reply, v verdict, err error) outcome {
 	if o.answered {
 		o.remaining = headerNumber(r.header, "X-Rate-Limit-Remaining-v3")
 		o.weight = headerNumber(r.header, "X-Rate-Limit-Request-Weight-v3")
-		o.retryAfter = parseRetryAfter(r.header)
+		o.retryAfter = r.wait
 	}
 	o.succeeded = err == nil
 	return o

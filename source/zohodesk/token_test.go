@@ -17,28 +17,6 @@ import (
 	"deskhouse/source"
 )
 
-// memoryStore keeps the token as the state does, over clients.
-type memoryStore struct {
-	mu    sync.Mutex
-	token Token
-	found bool
-	saves int
-}
-
-func (m *memoryStore) LoadToken(context.Context) (Token, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.token, m.found, nil
-}
-
-func (m *memoryStore) SaveToken(_ context.Context, t Token) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.token, m.found = t, true
-	m.saves++
-	return nil
-}
-
 func TestOneTokenRequestServesFiftyCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &scripted{api: always(200, onePage)}
@@ -178,7 +156,7 @@ func TestOldTokenServesWhileItCannotBeRenewed(t *testing.T) {
 func TestEleventhTokenRequestIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &scripted{api: always(401, `{"errorCode":"INVALID_OAUTH","message":"The OAuth Token you provided is invalid."}`)}
-		store := &memoryStore{}
+		store := &inMemory{}
 		start := time.Now()
 		var last error
 		for range 12 { // a crash loop: a new client each time
@@ -204,7 +182,7 @@ func TestEleventhTokenRequestIsNotSent(t *testing.T) {
 func TestStoredTokenIsReusedAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &scripted{api: always(200, onePage)}
-		store := &memoryStore{}
+		store := &inMemory{}
 		again := func(change ...func(*Config)) {
 			t.Helper()
 			change = append(change, func(cfg *Config) { cfg.Tokens = store })
@@ -271,7 +249,7 @@ func TestTokenRequestThatNeverLeftIsNotCounted(t *testing.T) {
 		down := roundTrip(func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 		})
-		store := &memoryStore{}
+		store := &inMemory{}
 		for range 3 { // 8 tries each
 			err := searchTickets(newClient(t, down, func(cfg *Config) { cfg.Tokens = store }))
 			var call *source.CallError
@@ -323,7 +301,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		z := &scripted{api: inTurn(always(500, `{"errorCode":"INTERNAL_SERVER_ERROR","message":"no"}`), always(401, `{"errorCode":"INVALID_OAUTH","message":"x"}`), always(403, `{"errorCode":"SCOPE_MISMATCH","message":"x"}`))}
-		store := &memoryStore{}
+		store := &inMemory{}
 		c := newClient(t, z, func(cfg *Config) { cfg.Logger, cfg.Tokens = zerolog.New(&log).Level(zerolog.TraceLevel), store })
 		err := searchTickets(c)
 		z.token = func(int) *http.Response { return answer(200, `{"error":"invalid_client"}`) }

@@ -1,0 +1,110 @@
+package zohodesk
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"deskhouse/source"
+)
+
+// credentials are the configuration's part of an authorisation; the other part
+// is the stored Token.
+type credentials struct {
+	connection                string
+	clientID, secret, refresh string
+	endpoints                 endpoints
+}
+
+// grant is the refresh token to use. Without one, problem says why: every call
+// is refused with it, and nothing is asked of Zoho.
+type grant struct {
+	refresh string
+	source  string // FromConfiguration or FromState
+	state   string // StateConnected, or with problem one of the others
+	problem *source.CallError
+}
+
+// hash names secrets without telling them.
+func hash(parts ...string) string {
+	h := sha256.New()
+	for i, p := range parts {
+		if i > 0 {
+			h.Write([]byte{0})
+		}
+		h.Write([]byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// seen is the hash of the configuration's refresh token, "" without one.
+func (c credentials) seen() string {
+	if c.refresh == "" {
+		return ""
+	}
+	return hash("configuration", c.refresh)
+}
+
+// client names client id and secret.
+func (c credentials) client() string { return hash("client", c.clientID, c.secret) }
+
+// of names what an access token belongs to.
+func (c credentials) of(refresh string) string { return hash(c.clientID, refresh) }
+
+// attempt names everything that an answer of the token endpoint depends on: a
+// failure is waited out only while all of it is the same.
+func (c credentials) attempt(refresh string) string {
+	return hash("attempt", c.clientID, c.secret, c.endpoints.refresh, refresh)
+}
+
+// pick decides between the configuration's refresh token and the stored one,
+// and returns the token without what belongs to another one. The configuration
+// wins when it changed since last seen, and nothing else of what is stored
+// outlives that.
+func (c credentials) pick(t Token) (Token, grant) {
+	t = t.own()
+	if seen := c.seen(); seen != "" && seen != t.ConfigSeen {
+		t.ConfigSeen, t.Refresh, t.Client, t.Server = seen, "", "", ""
+		t.Revoked, t.Obtained = time.Time{}, time.Time{}
+	}
+	g := c.grantOf(t)
+	of := c.of(g.refresh)
+	if g.refresh == "" || t.RefreshHash != of {
+		t.Access, t.Renew, t.Expires, t.Scope = "", time.Time{}, time.Time{}, ""
+	}
+	if g.refresh != "" && t.RefreshHash != of {
+		t.RefreshHash, t.Requests = of, nil
+	}
+	if t.Failure != nil && t.Failure.Of != c.attempt(g.refresh) {
+		t.Failure = nil
+	}
+	return t, g
+}
+
+// grantOf chooses. A stored refresh token is bound to the client and the server
+// it was given to; the configuration's is tried with whatever stands beside it,
+// because correcting a wrong client id must not need a new token.
+func (c credentials) grantOf(t Token) grant {
+	switch {
+	case !t.Revoked.IsZero():
+		return c.without(StateRevoked, "the authorisation was revoked on "+t.Revoked.UTC().Format("2006-01-02 at 15:04 UTC"))
+	case t.Refresh != "" && t.Server != c.endpoints.token:
+		return c.without(StateNeeds, c.endpoints.movedFrom(t.Server))
+	case t.Refresh != "" && t.Client != c.client():
+		return c.without(StateNeeds, "client_id or client_secret of the configuration changed since the authorisation")
+	case t.Refresh != "":
+		return grant{refresh: t.Refresh, source: FromState, state: StateConnected}
+	case c.refresh != "":
+		return grant{refresh: c.refresh, source: FromConfiguration, state: StateConnected}
+	}
+	return c.without(StateNeeds, "there is no refresh token")
+}
+
+func (c credentials) without(state, reason string) grant {
+	return grant{state: state, problem: &source.CallError{Fault: source.FaultUnauthorized, Op: opToken, Detail: reason, Hint: c.again()}}
+}
+
+// again says how a person authorises a connection.
+func (c credentials) again() string {
+	return "authorise again: `deskhouse auth exchange --connection " + c.connection + "`, or put a new refresh_token into the configuration"
+}

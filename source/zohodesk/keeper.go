@@ -1,0 +1,185 @@
+package zohodesk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"deskhouse/source"
+)
+
+// OAUTH-LIM: ten token requests per refresh token in ten minutes.
+const (
+	tokenRequests = 10
+	tokenWindow   = 10 * time.Minute
+	// throttleMemory is how long a throttle that Zoho answered is remembered.
+	throttleMemory = 24 * time.Hour
+)
+
+// keeper hands out the access token and renews it, one request at a time
+// however many ask: in this process by the gate, among processes that share the
+// store by a mark in it.
+type keeper struct {
+	clock clockwork.Clock
+	log   zerolog.Logger
+	store TokenStore
+	creds credentials
+	oauth oauth
+
+	// gate is held by the one caller that loads, requests or stores a token.
+	gate chan struct{}
+
+	// mu guards everything below; it is never held over I/O.
+	mu       sync.Mutex
+	token    Token // as creds.pick left it
+	grant    grant
+	revision uint64 // of the stored token
+	loaded   bool
+	dirty    bool   // token could not be stored
+	refused  string // access token that Zoho refused, though it is stored
+	turns    int64  // token requests answered, well or badly
+	failure  *source.CallError
+	retryAt  time.Time // with failure: nothing is sent before
+	// short: the last token came to this process, lives too short for ten
+	// requests to reach from window to window, and was not refused.
+	short bool
+}
+
+func newKeeper(cfg Config, e endpoints, log zerolog.Logger) *keeper {
+	creds := credentials{connection: cfg.Name, clientID: cfg.ClientID, secret: cfg.ClientSecret, refresh: cfg.RefreshToken, endpoints: e}
+	return &keeper{clock: cfg.Clock, log: log, store: cfg.Tokens, creds: creds, oauth: oauth{clock: cfg.Clock, creds: creds},
+		gate: make(chan struct{}, 1)}
+}
+
+// access returns a token that is believed to be good. It asks Zoho when there
+// is none, or when less than five minutes of its life are left; in that time
+// others go on with the old one. Errors are ctx's or a *source.CallError.
+func (k *keeper) access(ctx context.Context, rt http.RoundTripper) (string, error) {
+	old, fresh, turn := k.current()
+	if fresh {
+		return old, nil
+	}
+	select {
+	case k.gate <- struct{}{}:
+	default:
+		if old != "" {
+			return old, nil
+		}
+		if err := k.enter(ctx); err != nil {
+			return "", err
+		}
+	}
+	defer k.leave()
+	return k.renew(ctx, rt, turn)
+}
+
+// enter takes the gate; the error is ctx's.
+func (k *keeper) enter(ctx context.Context) error {
+	select {
+	case k.gate <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (k *keeper) leave() { <-k.gate }
+
+// current returns the token in hand, "" when it has expired, whether it needs
+// no renewal, and the number of requests answered so far.
+func (k *keeper) current() (access string, fresh bool, turn int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.clock.Now()
+	if k.token.Access == "" || !now.Before(k.token.Expires) {
+		return "", false, k.turns
+	}
+	return k.token.Access, now.Before(k.token.Renew), k.turns
+}
+
+// reject says that Zoho refused a token. Of many callers that were refused
+// with the same one, the first does it.
+func (k *keeper) reject(access string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.token.Access == access {
+		k.token.Access, k.refused, k.short = "", access, false
+	}
+}
+
+// held returns why no request may be sent now: the failure of another caller's
+// request that just ended (shared), one that is to be waited out, or the
+// number of requests that Zoho allows.
+func (k *keeper) held(shared bool) *source.CallError {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.clock.Now()
+	if k.grant.problem != nil {
+		again := *k.grant.problem
+		return &again
+	}
+	if k.failure != nil && (shared || now.Before(k.retryAt)) {
+		again := *k.failure
+		again.Wait = max(k.retryAt.Sub(now), 0)
+		return &again
+	}
+	if f := k.token.Failure; f != nil && f.holds(now) {
+		return k.hold(now, k.creds.failed(f), f.Until.Sub(now))
+	}
+	if sent := recent(k.token.Requests, now); len(sent) >= tokenRequests && !k.beyondTen(now) {
+		reason := throttled(0, "ten token requests within ten minutes, the most that Zoho allows, were sent already")
+		return k.hold(now, reason, sent[len(sent)-tokenRequests].Add(tokenWindow).Sub(now))
+	}
+	return nil
+}
+
+// beyondTen reports whether more than ten requests may be sent in ten minutes.
+// Tokens that live for seconds need them, and prove that the server is not
+// held to Zoho's pace: so they are sent, until the server ever says "too many".
+// Only a process that lives through its tokens may: one that has restarted has
+// none of its own, so a crash loop stays within the ten. mu is held.
+func (k *keeper) beyondTen(now time.Time) bool {
+	return k.short && (k.token.Throttled.IsZero() || now.Sub(k.token.Throttled) > throttleMemory)
+}
+
+// hold notes why nothing is sent for a while. mu is held.
+func (k *keeper) hold(now time.Time, reason *source.CallError, wait time.Duration) *source.CallError {
+	reason.Wait = wait
+	k.failure, k.retryAt = reason, now.Add(wait)
+	again := *reason
+	return &again
+}
+
+// holds reports whether a stored failure is to be waited out. One from the
+// future was left by a clock that was set back.
+func (f *TokenFailure) holds(now time.Time) bool {
+	return now.Before(f.Until) && !now.Before(f.At.Add(-time.Minute))
+}
+
+// failed is a stored failure as it was told first.
+func (c credentials) failed(f *TokenFailure) *source.CallError {
+	status := ""
+	if f.Throttles > 0 {
+		status = "failure"
+	}
+	return c.refusal(forRefresh, f.Status, f.Code, status)
+}
+
+// waiting says until when no token can be had, for want of one.
+func (k *keeper) waiting() (time.Time, string) {
+	old, _, _ := k.current()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if old != "" || k.failure == nil || k.failure.Fault != source.FaultRetry || !k.clock.Now().Before(k.retryAt) {
+		return time.Time{}, ""
+	}
+	if errors.Is(k.failure, errThrottled) {
+		return k.retryAt.UTC(), "token requests are throttled"
+	}
+	return k.retryAt.UTC(), "zoho gives no access token"
+}
