@@ -118,8 +118,8 @@ func (w *world) begin(set settings) {
 	w.intake = hookTransport{w, intake}
 	set.portal.Deliver, set.portal.Clock = w.intake, w.time
 	w.portal = desksim.New(set.portal)
-	w.must(intake.SetRoutes([]webhook.Route{{Pipeline: "sim", Secrets: []string{hookSecret}, OrgID: w.portal.OrgID(),
-		JWT: webhook.JWTOff, Log: simIntakeLog{w}, DeadLetters: w.letters}}))
+	w.must(intake.SetRoutes([]webhook.Route{{Pipeline: "sim", Secrets: func() []string { return []string{hookSecret} }, OrgID: w.portal.OrgID(),
+		Log: simIntakeLog{w}, DeadLetters: w.letters}}))
 	var g errgroup.Group
 	g.Go(func() error { return intake.Run(ctx) })
 	w.t.Cleanup(func() { cancel(); _ = g.Wait(); w.background.Wait() })

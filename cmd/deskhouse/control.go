@@ -15,7 +15,6 @@ import (
 	"deskhouse/pipeline"
 	"deskhouse/source"
 	"deskhouse/source/webhook"
-	"deskhouse/source/zohodesk"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -41,7 +40,8 @@ type pipelineStatus struct {
 	LogLast    uint64           `json:"log_last"`
 	Rereads    int              `json:"rereads_queued"`
 	Warehouse  warehouseInfo    `json:"warehouse"`
-	Webhooks   []string         `json:"webhooks"`        // registered ids
+	Webhooks   []string         `json:"webhooks"` // registered ids
+	HookFault  string           `json:"webhook_fault,omitempty"`
 	Schedule   *scheduleStatus  `json:"resync_schedule"` // null = only on command
 	Decisions  []decisionStatus `json:"decisions"`       // what waits for a person
 }
@@ -79,15 +79,6 @@ type warehouseInfo struct {
 	HTTP     string `json:"http,omitempty"`
 	Database string `json:"database"`
 	Version  string `json:"version,omitempty"`
-}
-
-// hookReply is a webhook as the commands show it.
-type hookReply struct {
-	ID      string   `json:"id"`
-	Name    string   `json:"name"`
-	Enabled bool     `json:"enabled"`
-	Ours    bool     `json:"ours"` // its URL is this pipeline's
-	Events  []string `json:"events"`
 }
 
 // errorReply is the body of every refusal.
@@ -136,19 +127,7 @@ func (c *core) controlHandler() http.Handler {
 	mux.HandleFunc("POST /v1/verify", c.perPipe(c.verifyNow))
 	mux.HandleFunc("POST /v1/replay", c.perPipe(c.replayNow))
 	mux.HandleFunc("GET /v1/plan", c.perPipe(c.planNow))
-	mux.HandleFunc("GET /v1/webhook-url", c.perPipe(func(_ context.Context, p *pipe, _ *http.Request) (any, error) {
-		u, err := c.hookURL(p)
-		return map[string]string{"url": u}, err
-	}))
-	mux.HandleFunc("GET /v1/webhooks", c.perPipe(c.listHooks))
-	mux.HandleFunc("POST /v1/webhooks", c.perPipe(func(ctx context.Context, p *pipe, _ *http.Request) (any, error) {
-		h, err := c.registerHook(ctx, p)
-		return c.hookReply(p, h), err
-	}))
-	mux.HandleFunc("DELETE /v1/webhooks", c.perPipe(func(ctx context.Context, p *pipe, _ *http.Request) (any, error) {
-		n, err := c.deleteHooks(ctx, p)
-		return map[string]int{"deleted": n}, err
-	}))
+	c.hookRoutes(mux)
 	return mux
 }
 
@@ -236,6 +215,7 @@ func (p *pipe) status(ctx context.Context) pipelineStatus {
 		Warehouse: warehouseInfo{p.access.URL, p.access.HTTP, p.access.Database, p.access.Version}}
 	sync := p.sync
 	p.mu.Unlock()
+	s.HookFault = p.hooks.fault()
 	if sync == nil {
 		return s
 	}
@@ -265,6 +245,13 @@ func orNull(t time.Time) *time.Time {
 	return &u
 }
 
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
 func connStatus(conn *connection) connectionStatus {
 	credits := conn.client.Credits()
 	s := connectionStatus{Name: conn.name, CreditsSpent: int64(credits.Today), CreditsRemaining: int64(credits.Remaining)}
@@ -272,23 +259,6 @@ func connStatus(conn *connection) connectionStatus {
 	until, why := conn.client.WaitingUntil()
 	s.WaitingUntil, s.WaitingFor = orNull(until), why
 	return s
-}
-
-func (c *core) listHooks(ctx context.Context, p *pipe, _ *http.Request) (any, error) {
-	hooks, err := p.conn.client.Webhooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	reply := []hookReply{}
-	for _, h := range hooks {
-		reply = append(reply, c.hookReply(p, h))
-	}
-	return reply, nil
-}
-
-func (c *core) hookReply(p *pipe, h zohodesk.Webhook) hookReply {
-	ours, err := c.hookURL(p)
-	return hookReply{ID: fmt.Sprint(h.ID), Name: h.Name, Enabled: h.Enabled, Ours: err == nil && h.URL == ours, Events: h.Events}
 }
 
 // namedTables are those of a pipeline's tables that a request names.

@@ -48,10 +48,9 @@ type pipe struct {
 	cfg    config.Pipeline
 	conn   *connection
 	org    uint64
-	secret string // last part of the hook URL
 	events *state.Log
 	dead   *state.Log
-	hooks  hookIDs
+	hooks  hooks
 	ready  chan struct{} // closed once sync is set
 
 	mu     sync.Mutex // guards those below, set while the service starts
@@ -111,8 +110,7 @@ func (c *core) build(ctx context.Context) error {
 		if p.dead, err = c.store.DeadLetters(ctx, name); err != nil {
 			return fmt.Errorf("pipeline %s: %w", name, err)
 		}
-		p.secret = webhook.Secret(c.store.Derive("hook", name, "1"))
-		if err := p.hooks.load(ctx, c.store, name); err != nil {
+		if p.hooks, err = c.openHooks(ctx, p); err != nil {
 			return fmt.Errorf("pipeline %s: %w", name, err)
 		}
 		c.pipes = append(c.pipes, p)
@@ -172,13 +170,4 @@ func (c *core) pipe(name string) (*pipe, error) {
 		return nil, fmt.Errorf("which pipeline? one of %v", names)
 	}
 	return nil, fmt.Errorf("no pipeline %q; there are %v", name, names)
-}
-
-// hookURL is the URL that Zoho delivers this pipeline's webhooks to; an error
-// says that there is no intake.
-func (c *core) hookURL(p *pipe) (string, error) {
-	if c.cfg.Intake == nil {
-		return "", errors.New("there is no intake in the configuration: this deskhouse only polls")
-	}
-	return c.cfg.Intake.HookURL(p.name, p.secret), nil
 }

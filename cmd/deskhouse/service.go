@@ -29,8 +29,6 @@ const (
 	// commandPatience is how long a command that works by itself waits for a
 	// warehouse that does not answer.
 	commandPatience = 30 * time.Second
-	// hookCheckEvery is how often a registered webhook is looked for at Zoho.
-	hookCheckEvery = time.Hour
 )
 
 // serve runs everything until ctx ends: the intake first, so that no event is
@@ -51,6 +49,7 @@ func (c *core) serve(ctx context.Context) error {
 	g.Go(func() error { return c.serveControl(ctx) })
 	if intake != nil {
 		g.Go(func() error { return c.serveIntake(ctx, intake, listeners.intake) })
+		c.keepKeys(ctx, g)
 	}
 	if listeners.admin != nil {
 		g.Go(func() error { return serveHTTP(ctx, webhook.HTTPServer("", c.adminHandler()), listeners.admin) })
@@ -107,12 +106,7 @@ func (c *core) listen() (l listeners, err error) {
 
 // intake builds the public server with one route a pipeline.
 func (c *core) intake() (*webhook.Server, error) {
-	var routes []webhook.Route
-	for _, p := range c.pipes {
-		routes = append(routes, webhook.Route{Pipeline: p.name, Secrets: []string{p.secret}, OrgID: p.org, WebhookIDs: p.hooks.list,
-			JWT: webhook.Mode(c.cfg.Intake.JWT), Keys: p.conn.keys, Log: p.events, DeadLetters: letters{p.dead}})
-	}
-	return webhook.New(webhook.Config{Routes: routes, Logger: c.log, Clock: c.clock, Registerer: c.registry})
+	return webhook.New(webhook.Config{Routes: c.routes(), Logger: c.log, Clock: c.clock, Registerer: c.registry})
 }
 
 // serveIntake ends the committers only after the last request was answered.

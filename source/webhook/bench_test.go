@@ -27,7 +27,7 @@ func BenchmarkDelivery(b *testing.B) {
 	for _, n := range []int{1, 10} {
 		b.Run(fmt.Sprintf("events=%d", n), func(b *testing.B) {
 			log := &countingLog{}
-			server, err := New(Config{Logger: zerolog.Nop(), Routes: []Route{{Pipeline: "support", Secrets: []string{secret}, OrgID: org, JWT: JWTOff, Log: log, DeadLetters: &memoryDeadLetters{}}}})
+			server, err := New(Config{Logger: zerolog.Nop(), Routes: []Route{{Pipeline: "support", Secrets: only(secret), OrgID: org, Log: log, DeadLetters: &memoryDeadLetters{}}}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -230,8 +230,8 @@ func TestHungLogDelaysNoOtherPipeline(t *testing.T) {
 	f := start(t, held)
 	other := &memoryLog{most: 1 << 20}
 	routes := []Route{
-		{Pipeline: "support", Secrets: []string{secret}, OrgID: org, JWT: JWTOff, Log: f.log, DeadLetters: f.dead},
-		{Pipeline: "sales", Secrets: []string{secret}, OrgID: org, JWT: JWTOff, Log: other, DeadLetters: f.dead},
+		{Pipeline: "support", Secrets: only(secret), OrgID: org, Log: f.log, DeadLetters: f.dead},
+		{Pipeline: "sales", Secrets: only(secret), OrgID: org, Log: other, DeadLetters: f.dead},
 	}
 	if err := f.server.SetRoutes(routes); err != nil {
 		t.Fatal(err)

@@ -1,16 +1,18 @@
 // Package webhook is the public HTTP intake: it takes deliveries from Zoho Desk, proves where they come from, splits
-// them into events and holds them in a durable log before it answers 200. It owns the hook URLs, the check of the JWT,
+// them into events and holds them in a durable log before it answers 200. It owns the hook URLs, the proofs of the sender,
 // the limits on what is read and kept, and the encoding of a group of events (EncodeGroup, DecodeGroup).
 //
 // It does not know how changes are applied, nor what the log is made of: Log and DeadLetters are declared here and
-// implemented elsewhere. Registering webhooks at Zoho belongs to source/zohodesk.
+// implemented elsewhere. Nor does it know one sender from another: how one proves itself is the Proof that its Route is
+// given. JWT is Zoho Desk's; EchoedToken is that of senders which repeat a token. Registering at the sender belongs to
+// source/subscription and source/zohodesk.
 //
 // # What a sender is answered
 //
 //	200  the events are in the log, or kept as dead letters; GET and HEAD; a POST without token and without events, which
 //	     is how Zoho validates a URL (OAS Webhook.json: GET, then POST)
 //	400  the body is no JSON, or was cut; kept as a dead letter, because the secret in the URL was right
-//	401  the token is missing where it is required, or is not valid
+//	401  the token is missing where it is required, or is not valid (JWT says when)
 //	403  token or events belong to another portal, or the token to another webhook; nothing is kept
 //	404  no such pipeline, or another secret
 //	405  neither GET, HEAD nor POST

@@ -21,6 +21,7 @@ type envelope struct {
 	payload, prevState     jsontext.Value
 	ticketID, id, workflow string
 	ticketGiven            bool
+	token                  string // echoed, see EchoedToken
 }
 
 // hintID is the ticket that a workflow notification names.
@@ -83,6 +84,8 @@ func (e *envelope) set(key string, value jsontext.Value) {
 		e.id = text(value)
 	case "event":
 		e.workflow = text(value)
+	case "token":
+		e.token = text(value)
 	}
 }
 

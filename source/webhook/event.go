@@ -31,7 +31,7 @@ type Event struct {
 	EventTime string
 	// OrgID is the portal, the route's own where the event names none.
 	OrgID uint64
-	// Verified says that a valid JWT came with the delivery. It proves the sender, not the content (WEBHOOKDOC: the token
+	// Verified says that the route's Proof was satisfied. It proves the sender, not the content (WEBHOOKDOC: the token
 	// does not cover the body).
 	Verified bool
 	// Raw is the whole event object as JSON.

@@ -126,6 +126,8 @@ type jwksServer struct {
 	requests atomic.Int64
 	broken   atomic.Bool
 	body     atomic.Value
+	served   chan struct{} // when not nil: told of each request
+	proceed  chan struct{} // when not nil: awaited by each
 }
 
 func newJWKS(t testing.TB, ids ...string) *jwksServer {
@@ -133,6 +135,12 @@ func newJWKS(t testing.TB, ids ...string) *jwksServer {
 	s.publish(t, ids...)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.requests.Add(1)
+		if s.served != nil {
+			s.served <- struct{}{}
+		}
+		if s.proceed != nil {
+			<-s.proceed
+		}
 		if s.broken.Load() {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -206,6 +214,24 @@ func (o tokenOf) sign(t testing.TB) string {
 	return string(signed)
 }
 
+// only is a function of secrets, ids or tokens that never change.
+func only(values ...string) func() []string { return func() []string { return values } }
+
+// mode is what the configuration can ask of tokens.
+type mode string
+
+const (
+	off       mode = "off"
+	ifPresent mode = "" // the default
+	required  mode = "required"
+)
+
+func (m mode) of(r *Route) {
+	if r.ProofRequired = m == required; m == off {
+		r.Proof = nil
+	}
+}
+
 // fixture is a running server with one route.
 type fixture struct {
 	server   *Server
@@ -243,8 +269,8 @@ func start(t testing.TB, change func(*fixture, *Config, *Route)) *fixture {
 		registry: prometheus.NewRegistry(), output: &lockedBuffer{},
 	}
 	route := Route{
-		Pipeline: "support", Secrets: []string{secret}, OrgID: org, WebhookIDs: func() []string { return []string{webhookID} },
-		Keys: NewKeys(f.jwks.URL, f.jwks.Client().Transport, f.clock), Log: f.log, DeadLetters: f.dead,
+		Pipeline: "support", Secrets: only(secret), OrgID: org, Log: f.log, DeadLetters: f.dead,
+		Proof: &JWT{OrgID: org, WebhookIDs: only(webhookID), Keys: NewKeys(f.jwks.URL, f.jwks.Client().Transport, f.clock), Clock: f.clock},
 	}
 	config := Config{Logger: zerolog.New(f.output), Clock: f.clock, Registerer: f.registry}
 	if change != nil {
@@ -285,3 +311,15 @@ func (f *fixture) send(method, path, token, body string) *httptest.ResponseRecor
 func (f *fixture) post(token, body string) int {
 	return f.send(http.MethodPost, Path("support", secret), token, body).Code
 }
+
+// heldKey is a KeySet of the first key.
+type heldKey struct{}
+
+func (heldKey) Key(_ context.Context, kid string) (*rsa.PublicKey, error) {
+	if kid != "k1" {
+		return nil, ErrUnknownKey
+	}
+	return &rsaKeys()[0].PublicKey, nil
+}
+
+func fixedClock() clockwork.Clock { return clockwork.NewFakeClockAt(now) }

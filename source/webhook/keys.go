@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,16 +27,17 @@ type KeySet interface {
 const (
 	// refetchEvery bounds the requests that tokens with invented key ids can cause.
 	refetchEvery = 10 * time.Second
-	// keysMaxAge is when keys are fetched again although they are known, so that a withdrawn one is not trusted for ever.
-	keysMaxAge = 24 * time.Hour
+	// refreshEvery is when keys are fetched again although they are known, so that a withdrawn one is not trusted for ever.
+	refreshEvery = time.Hour
 	// fetchTimeout leaves time to append within the 5 s that Zoho waits.
 	fetchTimeout = 3 * time.Second
 	maxKeysBytes = 1 << 20
 )
 
-// Keys is a KeySet fetched from a JWKS URL (https://<Desk host>/.well-known/jwks.json) and kept by key id. It fetches when
-// it is first asked, when a key is unknown, and once a day; at most every ten seconds, successful or not. Keys that are
-// held stay in use while the URL does not answer.
+// Keys is a KeySet fetched from a JWKS URL (https://<Desk host>/.well-known/jwks.json, one a data centre) and kept by key
+// id. It fetches when a key is unknown, at most every ten seconds, successful or not, and hourly while Run runs. One fetch
+// at a time; a key that is held is given out at once, whatever a fetch does meanwhile, and stays in use while the URL does
+// not answer. Safe for concurrent use.
 type Keys struct {
 	url    string
 	client *http.Client
@@ -45,32 +45,33 @@ type Keys struct {
 
 	held atomic.Pointer[keyring]
 
-	mu      sync.Mutex // one fetch at a time; guards the two below
+	turn    chan struct{} // held by the one that fetches; guards the two below
 	tried   time.Time
 	lastErr error
 }
 
-type keyring struct {
-	byID    map[string]*rsa.PublicKey
-	fetched time.Time
-}
+type keyring struct{ byID map[string]*rsa.PublicKey }
 
 // NewKeys makes no request yet. A nil transport means http.DefaultTransport.
 func NewKeys(url string, transport http.RoundTripper, clock clockwork.Clock) *Keys {
-	return &Keys{url: url, client: &http.Client{Transport: transport, Timeout: fetchTimeout}, clock: clock}
+	return &Keys{url: url, client: &http.Client{Transport: transport, Timeout: fetchTimeout}, clock: clock, turn: make(chan struct{}, 1)}
 }
 
 var _ KeySet = (*Keys)(nil)
 
-// Key implements KeySet.
+// Key implements KeySet. Only for a key that is not held it waits: for a fetch, or for its turn as long as ctx lets it.
 func (k *Keys) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
-	held := k.held.Load()
-	if key := held.find(kid); key != nil && k.clock.Since(held.fetched) < keysMaxAge {
+	if key := k.held.Load().find(kid); key != nil {
 		return key, nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if held = k.held.Load(); held.find(kid) == nil || k.clock.Since(held.fetched) >= keysMaxAge {
+	if err := k.take(ctx); err != nil {
+		return nil, err
+	}
+	defer k.give()
+	if key := k.held.Load().find(kid); key != nil { // fetched by the one before
+		return key, nil
+	}
+	if k.tried.IsZero() || k.clock.Since(k.tried) >= refetchEvery {
 		k.refetch(ctx)
 	}
 	if key := k.held.Load().find(kid); key != nil {
@@ -82,6 +83,46 @@ func (k *Keys) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return nil, ErrUnknownKey
 }
 
+// Run keeps the keys fresh until ctx ends, and returns its error. Keys that nobody asked for are not fetched. Without it
+// everything works, except that a withdrawn key stays in use.
+func (k *Keys) Run(ctx context.Context) error {
+	ticker := k.clock.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.Chan():
+		}
+		if err := k.refresh(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// refresh fetches keys that are held already. A fetch that fails leaves them; only ctx's error is returned.
+func (k *Keys) refresh(ctx context.Context) error {
+	if err := k.take(ctx); err != nil {
+		return err
+	}
+	defer k.give()
+	if k.held.Load() != nil {
+		k.refetch(ctx)
+	}
+	return nil
+}
+
+func (k *Keys) take(ctx context.Context) error {
+	select {
+	case k.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for signing keys: %w", ctx.Err())
+	}
+}
+
+func (k *Keys) give() { <-k.turn }
+
 func (r *keyring) find(kid string) *rsa.PublicKey {
 	if r == nil {
 		return nil
@@ -89,17 +130,14 @@ func (r *keyring) find(kid string) *rsa.PublicKey {
 	return r.byID[kid]
 }
 
-// refetch replaces the held keys, unless it was tried a moment ago. The request outlives the delivery that caused it,
-// because others wait for the same keys.
+// refetch replaces the held keys. The caller has the turn. The request outlives the delivery that caused it, because
+// others wait for the same keys.
 func (k *Keys) refetch(ctx context.Context) {
-	if !k.tried.IsZero() && k.clock.Since(k.tried) < refetchEvery {
-		return
-	}
 	k.tried = k.clock.Now()
 	byID, err := k.fetch(context.WithoutCancel(ctx))
 	k.lastErr = err
 	if err == nil {
-		k.held.Store(&keyring{byID: byID, fetched: k.tried})
+		k.held.Store(&keyring{byID: byID})
 	}
 }
 

@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -41,13 +43,71 @@ func TestKeysAreFetchedOnceAndKept(t *testing.T) {
 	}
 	jwks.wantRequests(t, 2)
 
-	// A key taken away is not trusted for more than a day.
+	// A key taken away is not trusted for more than an hour.
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- keys.Run(ctx) }()
 	jwks.publish(t, "other")
-	clock.Advance(keysMaxAge)
+	if err := clock.BlockUntilContext(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	jwks.served = make(chan struct{}, 1)
+	clock.Advance(refreshEvery)
+	<-jwks.served
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) { // the refresh is over
+		t.Error(err)
+	}
 	if _, err := keys.Key(t.Context(), "k1"); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("withdrawn key: %v", err)
 	}
 	jwks.wantRequests(t, 3)
+}
+
+// TestNobodyWaitsForKeysThatAreHeld: while a fetch hangs, and while others wait for it, held keys are given out at once, and
+// whoever waits gives up with its context.
+func TestNobodyWaitsForKeysThatAreHeld(t *testing.T) {
+	clock := clockwork.NewFakeClockAt(now)
+	jwks := newJWKS(t, "k1")
+	keys := NewKeys(jwks.URL, nil, clock)
+	if _, err := keys.Key(t.Context(), "k1"); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(refetchEvery)
+	jwks.served, jwks.proceed = make(chan struct{}, 1), make(chan struct{})
+	jwks.publish(t, "k1", "k2")
+	fetched := make(chan error, 1)
+	go func() {
+		_, err := keys.Key(t.Context(), "k2")
+		fetched <- err
+	}()
+	<-jwks.served // it hangs now
+	if _, err := keys.Key(t.Context(), "k1"); err != nil {
+		t.Errorf("held key during a fetch: %v", err)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := keys.Key(impatient, "k2"); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for a turn: %v", err)
+	}
+	close(jwks.proceed)
+	if err := <-fetched; err != nil {
+		t.Errorf("the key that was fetched: %v", err)
+	}
+	jwks.wantRequests(t, 2)
+}
+
+// TestInventedKeyIDsCauseFewFetches: ten thousand of them in ten seconds cause one.
+func TestInventedKeyIDsCauseFewFetches(t *testing.T) {
+	clock := clockwork.NewFakeClockAt(now)
+	jwks := newJWKS(t, "k1")
+	keys := NewKeys(jwks.URL, nil, clock)
+	for i := range 10_000 {
+		if _, err := keys.Key(t.Context(), fmt.Sprint("invented ", i)); !errors.Is(err, ErrUnknownKey) {
+			t.Fatal(err)
+		}
+	}
+	jwks.wantRequests(t, 1)
 }
 
 func TestKeysOutliveAnOutage(t *testing.T) {
@@ -58,7 +118,10 @@ func TestKeysOutliveAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	jwks.broken.Store(true)
-	clock.Advance(keysMaxAge)
+	clock.Advance(refetchEvery)
+	if err := keys.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := keys.Key(t.Context(), "k1"); err != nil {
 		t.Errorf("held key: %v", err)
 	}
@@ -82,9 +145,9 @@ func TestUnusableKeySets(t *testing.T) {
 
 // TestKeysDown: when the keys cannot be fetched it is not the sender's fault, so 503, in both modes.
 func TestKeysDown(t *testing.T) {
-	for _, mode := range []Mode{JWTIfPresent, JWTRequired} {
+	for _, mode := range []mode{ifPresent, required} {
 		f := start(t, func(f *fixture, _ *Config, r *Route) {
-			r.JWT = mode
+			mode.of(r)
 			f.jwks.broken.Store(true)
 		})
 		token := goodToken().sign(t)

@@ -35,19 +35,15 @@ var (
 	timedOut    = outcome{http.StatusServiceUnavailable, "timed_out"}
 )
 
-// receive takes one POST through its steps: proof, body, events, log. The token is checked before anything is read.
+// receive takes one POST through its steps: proof, body, events, log. A proof in the headers is checked before anything is
+// read.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, route *boundRoute) outcome {
-	d := &delivery{server: s, route: route, started: s.clock.Now(), token: errNoToken}
-	if route.JWT != JWTOff {
-		d.token = route.verify(r.Context(), r.Header.Get(tokenHeader), d.started)
+	d := &delivery{server: s, route: route, started: s.clock.Now(), proof: ErrNoProof}
+	if route.Proof != nil {
+		d.proof = route.Proof.InHeader(r.Context(), r.Header)
 	}
-	switch {
-	case errors.Is(d.token, errNoKeys):
-		return d.refuse(noKeys)
-	case errors.Is(d.token, errForeignToken):
-		return d.refuse(foreign)
-	case d.token != nil && !errors.Is(d.token, errNoToken):
-		return d.refuse(badToken)
+	if o, refused := unproven(d.proof); refused {
+		return d.refuse(o)
 	}
 	weight := s.maxBody
 	if r.ContentLength >= 0 {
@@ -66,7 +62,26 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, route *boundRou
 		}
 		return d.refuse(cutOff)
 	}
+	if route.Proof != nil && d.proof != nil {
+		d.proof = route.Proof.InBody(body.Bytes())
+	}
+	if o, refused := unproven(d.proof); refused {
+		return d.refuse(o)
+	}
 	return d.take(r.Context(), body.Bytes())
+}
+
+// unproven says how to refuse a delivery whose proof is wrong; one that has none is decided about by what it holds.
+func unproven(proof error) (o outcome, refused bool) {
+	switch {
+	case proof == nil || errors.Is(proof, ErrNoProof):
+		return outcome{}, false
+	case errors.Is(proof, ErrCannotJudge):
+		return noKeys, true
+	case errors.Is(proof, ErrForeignProof):
+		return foreign, true
+	}
+	return badToken, true
 }
 
 // bodies are reused: every event is copied into its record before the answer.
@@ -87,14 +102,14 @@ type delivery struct {
 	server  *Server
 	route   *boundRoute
 	started time.Time
-	token   error // nil when verified, or what verify said
+	proof   error // nil when the sender is proven, or what Route.Proof said
 }
 
 // refuse logs why nothing was stored: codes only, no content.
 func (d *delivery) refuse(o outcome) outcome {
 	log := d.server.logger.Warn().Str("pipeline", d.route.Pipeline).Str("result", o.result)
 	if o.status == http.StatusUnauthorized || o == foreign || o == noKeys {
-		log = log.AnErr("err", d.token)
+		log = log.AnErr("err", d.proof)
 	}
 	log.Msg("webhook delivery refused")
 	return o
@@ -103,7 +118,7 @@ func (d *delivery) refuse(o outcome) outcome {
 // take splits a body, keeps what cannot be placed, and stores the rest.
 func (d *delivery) take(ctx context.Context, body []byte) outcome {
 	raws, array, err := elements(body)
-	if d.token != nil && d.route.JWT == JWTRequired && !(err == nil && noEvents(raws, array)) {
+	if d.proof != nil && d.route.ProofRequired && !(err == nil && noEvents(raws, array)) {
 		return d.refuse(badToken)
 	}
 	if errors.Is(err, errTooMany) {
@@ -132,7 +147,7 @@ func noEvents(raws []jsontext.Value, array bool) bool {
 
 // place stores the good events of a delivery and keeps the bad ones.
 func (d *delivery) place(ctx context.Context, raws []jsontext.Value, array bool) outcome {
-	if d.token != nil && noEvents(raws, array) {
+	if d.proof != nil && noEvents(raws, array) {
 		return validation
 	}
 	c := d.sort(raws, array)

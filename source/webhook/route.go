@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/base32"
 	"fmt"
 	"strings"
@@ -37,33 +36,26 @@ const (
 	ReasonTooLarge    = "too_large"     // an event larger than a group of the log
 )
 
-// Mode is what is asked of the X-ZDesk-JWT header.
-type Mode string
-
-// The modes, spelt as in the config.
-const (
-	JWTOff       Mode = "off"        // the header is ignored
-	JWTIfPresent Mode = "if-present" // a token must be valid, but may be missing
-	JWTRequired  Mode = "required"   // events without a valid token are refused, workflow notifications with them
-)
-
 // Route is one pipeline's hook.
 type Route struct {
 	// Pipeline is the name in the URL and in metrics.
 	Pipeline string
-	// Secrets are the accepted last parts of the URL (see Secret), the current one and those that are being rotated out.
-	Secrets []string
+	// Secrets returns the accepted last parts of the URL (see Secret), the current one and those that are being rotated
+	// out; shorter ones than Secret makes admit nobody. It is called for each request, by many goroutines at a time, and
+	// must not block.
+	Secrets func() []string
+	// Learn, unless nil, is asked about a last part of the URL that is long enough and none of Secrets: true accepts the
+	// request. Anybody can have it called, by many goroutines at a time; it must not block, and bounds its own work.
+	Learn func(secret string) bool
 	// OrgID is the portal whose events are taken.
 	OrgID uint64
-	// WebhookIDs returns the ids that a token's aud may name, none while they are not known yet; then, or with a nil
-	// function, aud is not checked. It is called for each delivery, by many goroutines at a time, and must not block.
-	WebhookIDs func() []string
-	// JWT defaults to JWTIfPresent.
-	JWT Mode
-	// Keys finds Zoho's signing keys; needed unless JWT is JWTOff.
-	Keys        KeySet
-	Log         Log
-	DeadLetters DeadLetters
+	// Proof says who sent a delivery; with nil only the URL does. One that is brought must be valid.
+	Proof Proof
+	// ProofRequired refuses what comes without one: events, and workflow notifications, which never have one. Validation
+	// of the URL is answered all the same.
+	ProofRequired bool
+	Log           Log
+	DeadLetters   DeadLetters
 }
 
 // secretLen is 26 characters of 5 bits.
@@ -99,24 +91,15 @@ func (r *Route) check() error {
 		return fmt.Errorf("route %s: no portal id", r.Pipeline)
 	case r.Log == nil || r.DeadLetters == nil:
 		return fmt.Errorf("route %s: no log or no dead letters", r.Pipeline)
-	case r.JWT != JWTOff && r.JWT != JWTIfPresent && r.JWT != JWTRequired:
-		return fmt.Errorf("route %s: unknown JWT mode %q", r.Pipeline, r.JWT)
-	case r.JWT != JWTOff && r.Keys == nil:
-		return fmt.Errorf("route %s: no keys to check JWTs with", r.Pipeline)
-	}
-	for _, s := range r.Secrets {
-		if len(s) < secretLen {
-			return fmt.Errorf("route %s: a secret is shorter than %d characters", r.Pipeline, secretLen)
-		}
+	case r.Secrets == nil:
+		return fmt.Errorf("route %s: no secrets", r.Pipeline)
+	case r.ProofRequired && r.Proof == nil:
+		return fmt.Errorf("route %s: a proof is required, and there is none to check", r.Pipeline)
 	}
 	return nil
 }
 
-// admits compares with every secret in constant time.
+// admits compares with every secret in constant time. What is too short to be a secret equals none.
 func (r *Route) admits(secret string) bool {
-	found := 0
-	for _, s := range r.Secrets {
-		found |= subtle.ConstantTimeCompare([]byte(s), []byte(secret))
-	}
-	return found == 1
+	return len(secret) >= secretLen && (anyEqual(r.Secrets(), secret) || r.Learn != nil && r.Learn(secret))
 }

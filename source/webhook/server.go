@@ -100,9 +100,6 @@ func New(c Config) (*Server, error) {
 func (s *Server) SetRoutes(routes []Route) error {
 	bound := make(map[string]*boundRoute, len(routes))
 	for _, r := range routes {
-		if r.JWT == "" {
-			r.JWT = JWTIfPresent
-		}
 		if err := r.check(); err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (d *delivery) event(raw jsontext.Value, array bool) (e Event, reason string
 	if err != nil {
 		return Event{}, ReasonNotObject
 	}
-	e = Event{Received: d.started, Kind: Delivered, Type: env.eventType, EventTime: env.eventTime, OrgID: d.route.OrgID, Verified: d.token == nil, Raw: raw}
+	e = Event{Received: d.started, Kind: Delivered, Type: env.eventType, EventTime: env.eventTime, OrgID: d.route.OrgID, Verified: d.proof == nil, Raw: raw}
 	if env.orgGiven {
 		// An id that cannot be read is not this portal's.
 		if id, ok := parseID(env.orgID); !ok || id != d.route.OrgID {
@@ -64,7 +64,7 @@ func (d *delivery) event(raw jsontext.Value, array bool) (e Event, reason string
 		}
 	}
 	switch {
-	case env.eventType == "" && !array && d.token != nil && env.isHint():
+	case env.eventType == "" && !array && d.proof != nil && env.isHint():
 		return hintEvent(e, env)
 	case env.eventType == "":
 		return Event{}, ReasonNoEventType

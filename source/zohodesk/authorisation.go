@@ -3,6 +3,7 @@ package zohodesk
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"deskhouse/source"
@@ -52,8 +53,10 @@ func (c *Client) Authorisation(ctx context.Context) (Authorisation, error) {
 	}
 	t, g := k.creds.pick(t)
 	now := k.clock.Now()
-	a := Authorisation{State: g.state, Source: g.source, Scopes: splitScopes(t.Scope), ObtainedAt: t.Obtained, RevokedAt: t.Revoked,
-		Requests: len(recent(t.Requests, now))}
+	a := Authorisation{Source: g.source, Scopes: splitScopes(t.Scope), Requests: len(recent(t.Requests, now, tokenWindow))}
+	if !g.trial {
+		a.ObtainedAt, a.RevokedAt = t.Obtained, t.Revoked
+	}
 	a.MissingScopes = missingScopes(a.Scopes)
 	if t.Access != "" && now.Before(t.Expires) {
 		a.AccessExpires = t.Expires
@@ -72,11 +75,26 @@ func (c credentials) stands(t Token, g grant, now time.Time) (state, reason stri
 	case g.problem != nil:
 		return g.state, g.problem.Detail + "; " + g.problem.Hint
 	case f != nil && c.failed(f).Fault == source.FaultUnauthorized:
-		return StateNeeds, "zoho answered " + f.Code + " on " + f.At.UTC().Format("2006-01-02 at 15:04 UTC") + ": " + c.failed(f).Hint
+		reason = f.answered() + ": " + c.failed(f).Hint
+		if g.trial && t.Refresh != "" {
+			reason += "; without the refresh_token in the configuration the authorisation of " + day(t.Obtained) + " is used again"
+		}
+		return StateNeeds, reason
 	case f != nil && now.Before(f.Until):
 		return g.state, "zoho gives no access token now; it is asked again at " + f.Until.UTC().Format("15:04 UTC on 2006-01-02")
-	case t.Obtained.IsZero() && t.Access == "":
+	case (g.trial || t.Obtained.IsZero()) && t.Access == "":
 		return g.state, "the refresh token was not used yet"
 	}
 	return g.state, ""
 }
+
+// answered says who refused, how and when.
+func (f *TokenFailure) answered() string {
+	if f.Desk {
+		return freshRefused + " (" + first(f.Code, "status "+strconv.Itoa(f.Status)) + ") since " + day(f.At)
+	}
+	return "zoho answered " + f.Code + " on " + day(f.At)
+}
+
+// day is a time for people.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 at 15:04 UTC") }

@@ -106,8 +106,8 @@ func TestExchangeAndConfigurationTakeTurns(t *testing.T) {
 		if err := searchTickets(dead); err != nil {
 			t.Errorf("a failure held against the old token when the new one is renewed: %v", err)
 		}
-		other := another(t, portal, store, nil, func(cfg *Config) { cfg.RefreshToken, cfg.ClientSecret = "1000.put.in.later", "wrong" })
-		refusedHere(t, portal, other, "client_id or client_secret of the configuration changed")
+		other := another(t, portal, store, nil, func(cfg *Config) { cfg.RefreshToken, cfg.ClientID = "1000.put.in.later", "1000.OTHER" })
+		refusedHere(t, portal, other, "client_id of the configuration changed")
 		stand(t, other, StateNeeds, "")
 	})
 }
@@ -408,8 +408,20 @@ func TestExchangeThatCannotBeStoredSaysSo(t *testing.T) {
 			t.Errorf("the code was used up although nothing can be stored: %v", err)
 		}
 		store.load, store.save = nil, errors.New("disk is full")
+		if err := c.Exchange(t.Context(), code, ""); err == nil || !strings.Contains(err.Error(), "the code was not sent to Zoho") || portal.Stats().TokenRequests != 0 {
+			t.Errorf("the code was used up although nothing can be stored: %v", err)
+		}
+		store.save, store.room = errors.New("disk is full"), 1
 		if err := c.Exchange(t.Context(), code, ""); err == nil || !strings.Contains(err.Error(), "store the new authorisation of connection main: disk is full") {
 			t.Errorf("got %v", err)
+		}
+		store.save = nil
+		time.Sleep(loadWait)
+		if err := searchTickets(c); err != nil {
+			t.Error(err)
+		}
+		if err := searchTickets(another(t, portal, store, nil, withoutToken)); err != nil {
+			t.Errorf("it is not stored once there is room again: %v", err)
 		}
 	})
 }

@@ -39,10 +39,12 @@ type call struct {
 	query    url.Values
 	body     []byte // JSON, nil without
 	priority source.Priority
-	weight   int64 // credits expected
-	noOrg    bool  // /organizations has no orgId
-	once     bool  // must not be repeated when its outcome is unknown
-	content  bool  // 204 is no answer to this call
+	weight   int64  // credits expected
+	noOrg    bool   // /organizations has no orgId
+	once     bool   // must not be repeated when its outcome is unknown
+	content  bool   // 204 is no answer to this call
+	hurried  bool   // fails rather than wait for credits
+	private  string // must not be quoted from a refusal
 	decode   func(body []byte) error
 }
 

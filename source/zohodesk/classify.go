@@ -32,14 +32,19 @@ type verdict struct {
 	hint     string
 }
 
+// exchangeCommand stands in hints in front of a backquote, where a client adds
+// the name of its connection.
+const exchangeCommand = "deskhouse auth exchange"
+
 // What people should do about a failure.
 const (
-	hintScope    = "the authorisation lacks a scope for this: authorise again (`deskhouse auth exchange`) with the scopes that `deskhouse check` lists"
-	hintOrg      = "the token belongs to another portal: check org_id, or authorise again (`deskhouse auth exchange`) and choose the right portal"
+	hintScope    = "the authorisation lacks a scope for this: authorise again (`" + exchangeCommand + "`) with the scopes that `deskhouse check` lists"
+	hintOrg      = "the token belongs to another portal: check org_id, or authorise again (`" + exchangeCommand + "`) and choose the right portal"
 	hintProfile  = "the authorising agent's profile does not allow this: change the profile or authorise as another agent"
 	hintLicense  = "the portal's edition does not have this feature"
 	hintAgent    = "the authorising user is a live-chat user only: authorise as a support agent"
-	hintLogin    = "authorise again: `deskhouse auth exchange`, or put a new refresh_token into the configuration"
+	hintLogin    = "authorise again: `" + exchangeCommand + "`, or put a new refresh_token into the configuration"
+	hintFresh    = "is the authorising agent still active, and is desk_url or data_center that of the portal? Otherwise " + hintLogin
 	hintServer   = "a wrong org_id or field name is answered like this too"
 	hintRedirect = "the host answers with a redirect: check data_center or desk_url"
 	hintNotDesk  = "not Zoho Desk but a proxy, a maintenance page or another host answered: if it lasts, check data_center, desk_url and the proxy"

@@ -42,14 +42,14 @@ var errorReplies = []struct {
 	says   string
 }{
 	{400, code("BAD_REQUEST"), nil, source.FaultInvalid, actRefuse, "BAD_REQUEST: words (this portal does not take the request as deskhouse makes it: please report it)"},
-	{401, code("UNAUTHORIZED"), nil, source.FaultUnauthorized, actStop, "authorise again: `deskhouse auth exchange`"},
-	{401, code("INVALID_OAUTH"), nil, source.FaultUnauthorized, actRefresh, "authorise again: `deskhouse auth exchange`"},
-	{400, code("INVALID_OAUTH"), nil, source.FaultUnauthorized, actRefresh, "authorise again: `deskhouse auth exchange`"},
+	{401, code("UNAUTHORIZED"), nil, source.FaultUnauthorized, actStop, "authorise again: `deskhouse auth exchange --connection main`"},
+	{401, code("INVALID_OAUTH"), nil, source.FaultUnauthorized, actRefresh, "authorise again: `deskhouse auth exchange --connection main`"},
+	{400, code("INVALID_OAUTH"), nil, source.FaultUnauthorized, actRefresh, "authorise again: `deskhouse auth exchange --connection main`"},
 	{401, code("NEW_KIND"), nil, source.FaultUnauthorized, actRefresh, "HTTP 401 NEW_KIND: words (authorise again"},
 	{401, `{}`, nil, source.FaultUnauthorized, actRefresh, "HTTP 401 (authorise again"},
 	{401, ``, nil, source.FaultRetry, actRenew, "HTTP 401: reply is no JSON (empty, 0 bytes) (not Zoho Desk but a proxy"},
 	{401, `<html>sign in</html>`, nil, source.FaultRetry, actRetry, "HTTP 401: reply is no JSON (HTML, 20 bytes) (not Zoho Desk but a proxy"},
-	{403, code("SCOPE_MISMATCH"), nil, source.FaultForbidden, actSkip, "the authorisation lacks a scope for this: authorise again (`deskhouse auth exchange`) with the scopes that `deskhouse check` lists"},
+	{403, code("SCOPE_MISMATCH"), nil, source.FaultForbidden, actSkip, "the authorisation lacks a scope for this: authorise again (`deskhouse auth exchange --connection main`) with the scopes that `deskhouse check` lists"},
 	{401, code("SCOPE_MISMATCH"), nil, source.FaultForbidden, actSkip, "lacks a scope"},
 	{403, code("OAUTH_ORG_MISMATCH"), nil, source.FaultUnauthorized, actStop, "the token belongs to another portal: check org_id"},
 	{403, code("FORBIDDEN"), nil, source.FaultForbidden, actSkip, "the authorising agent's profile does not allow this"},

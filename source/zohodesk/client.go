@@ -23,7 +23,7 @@ type Client struct {
 	clock  clockwork.Clock
 	log    zerolog.Logger
 	rarely zerolog.Logger // one line in half a minute, for what repeats
-	tokens *keeper
+	tokens *tokenKeeper
 	gov    *governor
 	zoho   *zohoClock
 	pages  *paging
@@ -49,7 +49,7 @@ func New(cfg Config) (*Client, error) {
 		name: cfg.Name, hosts: h, orgID: strconv.FormatUint(cfg.OrgID, 10),
 		rt: cfg.Transport, clock: cfg.Clock, log: log, stats: stats,
 		rarely: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: 30 * time.Second}),
-		tokens: newKeeper(cfg, cfg.endpoints(h), log),
+		tokens: newTokenKeeper(cfg, cfg.endpoints(h), h.Desk, log),
 		gov:    newGovernor(cfg, h.Zone, log, stats),
 		zoho:   &zohoClock{clock: cfg.Clock},
 		pages:  newPaging(),

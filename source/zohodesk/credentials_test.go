@@ -84,8 +84,9 @@ func TestWhichRefreshTokenIsUsed(t *testing.T) {
 		{"exchanged, the configuration's is newer", changed, exchanged(base), "1000.hush.newer", FromConfiguration, StateConnected, "", ""},
 		{"exchanged, the configuration's was put in after", base, exchanged(none), testRefresh, FromConfiguration, StateConnected, "", ""},
 		{"exchanged, the configuration's taken out after", none, exchanged(base), "1000.hush.exchanged", FromState, StateConnected, "exchanged-access", ""},
-		{"exchanged by another client", with(func(c *credentials) { c.clientID = "1000.OTHER" }), exchanged(base), "", "", StateNeeds, "", "client_id or client_secret"},
-		{"exchanged with another secret", with(func(c *credentials) { c.secret = "other" }), exchanged(base), "", "", StateNeeds, "", "client_id or client_secret"},
+		{"exchanged by another client", with(func(c *credentials) { c.clientID = "1000.OTHER" }), exchanged(base), "", "", StateNeeds, "", "client_id of"},
+		{"exchanged with another secret", with(func(c *credentials) { c.secret = "other" }), exchanged(base), "1000.hush.exchanged", FromState, StateConnected, "exchanged-access", ""},
+		{"exchanged by an earlier release", base, base.formerly(exchanged(base)), "1000.hush.exchanged", FromState, StateConnected, "exchanged-access", ""},
 		{"exchanged at another data centre", us, exchanged(base), "", "", StateNeeds, "", "set data_center: eu"},
 		{"exchanged at another server", base, exchanged(with(func(c *credentials) { c.endpoints.token = "http://127.0.0.1/token" })), "", "", StateNeeds, "", "another server"},
 		{"another client and a newer token", with(func(c *credentials) { c.clientID, c.refresh = "1000.OTHER", "1000.hush.newer" }), exchanged(base), "1000.hush.newer", FromConfiguration, StateConnected, "", ""},
@@ -113,6 +114,12 @@ func TestWhichRefreshTokenIsUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// formerly stores the client as releases did that bound a token to its secret.
+func (c credentials) formerly(t Token) Token {
+	t.Client = hash("client", c.clientID, c.secret)
+	return t
 }
 
 // tokenFields shows a token whole, past its String.

@@ -17,14 +17,17 @@ import (
 const (
 	tokenRequests = 10
 	tokenWindow   = 10 * time.Minute
+	// countedWindow is how long a request counts here: Zoho counts it when it
+	// arrives, which may be a time-out later.
+	countedWindow = tokenWindow + tokenTimeout
 	// throttleMemory is how long a throttle that Zoho answered is remembered.
 	throttleMemory = 24 * time.Hour
 )
 
-// keeper hands out the access token and renews it, one request at a time
+// tokenKeeper hands out the access token and renews it, one request at a time
 // however many ask: in this process by the gate, among processes that share the
 // store by a mark in it.
-type keeper struct {
+type tokenKeeper struct {
 	clock clockwork.Clock
 	log   zerolog.Logger
 	store TokenStore
@@ -35,33 +38,37 @@ type keeper struct {
 	gate chan struct{}
 
 	// mu guards everything below; it is never held over I/O.
-	mu       sync.Mutex
-	token    Token // as creds.pick left it
-	grant    grant
-	revision uint64 // of the stored token
-	loaded   bool
-	dirty    bool   // token could not be stored
-	refused  string // access token that Zoho refused, though it is stored
-	turns    int64  // token requests answered, well or badly
-	failure  *source.CallError
-	retryAt  time.Time // with failure: nothing is sent before
+	mu        sync.Mutex
+	token     Token // as creds.pick left it
+	grant     grant
+	revision  uint64 // of the stored token
+	loaded    bool
+	written   bool      // the store took something from this process
+	dirty     bool      // token could not be stored
+	saveAt    time.Time // with dirty: when storing it is tried again
+	refused   string    // access token that Desk refused, though it may be stored
+	refusedAt time.Time // of refused, zero once Desk took a token
+	turns     int64     // token requests answered, well or badly
+	failure   *source.CallError
+	retryAt   time.Time // with failure: nothing is sent before
 	// short: the last token came to this process, lives too short for ten
 	// requests to reach from window to window, and was not refused.
 	short bool
 }
 
-func newKeeper(cfg Config, e endpoints, log zerolog.Logger) *keeper {
-	creds := credentials{connection: cfg.Name, clientID: cfg.ClientID, secret: cfg.ClientSecret, refresh: cfg.RefreshToken, endpoints: e}
-	return &keeper{clock: cfg.Clock, log: log, store: cfg.Tokens, creds: creds, oauth: oauth{clock: cfg.Clock, creds: creds},
+func newTokenKeeper(cfg Config, e endpoints, desk string, log zerolog.Logger) *tokenKeeper {
+	creds := credentials{connection: cfg.Name, clientID: cfg.ClientID, secret: cfg.ClientSecret, refresh: cfg.RefreshToken, endpoints: e, desk: desk}
+	return &tokenKeeper{clock: cfg.Clock, log: log, store: cfg.Tokens, creds: creds, oauth: oauth{clock: cfg.Clock, creds: creds},
 		gate: make(chan struct{}, 1)}
 }
 
 // access returns a token that is believed to be good. It asks Zoho when there
 // is none, or when less than five minutes of its life are left; in that time
 // others go on with the old one. Errors are ctx's or a *source.CallError.
-func (k *keeper) access(ctx context.Context, rt http.RoundTripper) (string, error) {
+func (k *tokenKeeper) access(ctx context.Context, rt http.RoundTripper) (string, error) {
 	old, fresh, turn := k.current()
 	if fresh {
+		k.storeAgain(ctx)
 		return old, nil
 	}
 	select {
@@ -79,7 +86,7 @@ func (k *keeper) access(ctx context.Context, rt http.RoundTripper) (string, erro
 }
 
 // enter takes the gate; the error is ctx's.
-func (k *keeper) enter(ctx context.Context) error {
+func (k *tokenKeeper) enter(ctx context.Context) error {
 	select {
 	case k.gate <- struct{}{}:
 		return nil
@@ -88,11 +95,11 @@ func (k *keeper) enter(ctx context.Context) error {
 	}
 }
 
-func (k *keeper) leave() { <-k.gate }
+func (k *tokenKeeper) leave() { <-k.gate }
 
 // current returns the token in hand, "" when it has expired, whether it needs
 // no renewal, and the number of requests answered so far.
-func (k *keeper) current() (access string, fresh bool, turn int64) {
+func (k *tokenKeeper) current() (access string, fresh bool, turn int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.clock.Now()
@@ -102,20 +109,10 @@ func (k *keeper) current() (access string, fresh bool, turn int64) {
 	return k.token.Access, now.Before(k.token.Renew), k.turns
 }
 
-// reject says that Zoho refused a token. Of many callers that were refused
-// with the same one, the first does it.
-func (k *keeper) reject(access string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.token.Access == access {
-		k.token.Access, k.refused, k.short = "", access, false
-	}
-}
-
 // held returns why no request may be sent now: the failure of another caller's
 // request that just ended (shared), one that is to be waited out, or the
 // number of requests that Zoho allows.
-func (k *keeper) held(shared bool) *source.CallError {
+func (k *tokenKeeper) held(shared bool) *source.CallError {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.clock.Now()
@@ -131,9 +128,9 @@ func (k *keeper) held(shared bool) *source.CallError {
 	if f := k.token.Failure; f != nil && f.holds(now) {
 		return k.hold(now, k.creds.failed(f), f.Until.Sub(now))
 	}
-	if sent := recent(k.token.Requests, now); len(sent) >= tokenRequests && !k.beyondTen(now) {
+	if sent := recent(k.token.Requests, now, countedWindow); len(sent) >= tokenRequests && !k.beyondTen(now) {
 		reason := throttled(0, "ten token requests within ten minutes, the most that Zoho allows, were sent already")
-		return k.hold(now, reason, sent[len(sent)-tokenRequests].Add(tokenWindow).Sub(now))
+		return k.hold(now, reason, sent[len(sent)-tokenRequests].Add(countedWindow).Sub(now))
 	}
 	return nil
 }
@@ -143,12 +140,12 @@ func (k *keeper) held(shared bool) *source.CallError {
 // held to Zoho's pace: so they are sent, until the server ever says "too many".
 // Only a process that lives through its tokens may: one that has restarted has
 // none of its own, so a crash loop stays within the ten. mu is held.
-func (k *keeper) beyondTen(now time.Time) bool {
+func (k *tokenKeeper) beyondTen(now time.Time) bool {
 	return k.short && (k.token.Throttled.IsZero() || now.Sub(k.token.Throttled) > throttleMemory)
 }
 
 // hold notes why nothing is sent for a while. mu is held.
-func (k *keeper) hold(now time.Time, reason *source.CallError, wait time.Duration) *source.CallError {
+func (k *tokenKeeper) hold(now time.Time, reason *source.CallError, wait time.Duration) *source.CallError {
 	reason.Wait = wait
 	k.failure, k.retryAt = reason, now.Add(wait)
 	again := *reason
@@ -163,6 +160,9 @@ func (f *TokenFailure) holds(now time.Time) bool {
 
 // failed is a stored failure as it was told first.
 func (c credentials) failed(f *TokenFailure) *source.CallError {
+	if f.Desk {
+		return &source.CallError{Fault: source.FaultUnauthorized, Op: "access token", Status: f.Status, Code: f.Code, Detail: freshRefused, Hint: c.named(hintFresh)}
+	}
 	status := ""
 	if f.Throttles > 0 {
 		status = "failure"
@@ -171,7 +171,7 @@ func (c credentials) failed(f *TokenFailure) *source.CallError {
 }
 
 // waiting says until when no token can be had, for want of one.
-func (k *keeper) waiting() (time.Time, string) {
+func (k *tokenKeeper) waiting() (time.Time, string) {
 	old, _, _ := k.current()
 	k.mu.Lock()
 	defer k.mu.Unlock()

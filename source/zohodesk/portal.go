@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
+	"strings"
 
 	"deskhouse/source"
 )
@@ -23,13 +25,29 @@ type Organization struct {
 // connection is for (OAS Organization.json). It needs no org id.
 func (c *Client) Organizations(ctx context.Context) ([]Organization, error) {
 	var all []Organization
-	_, err := c.do(ctx, &call{endpoint: "organizations", method: "GET", path: "organizations",
+	_, err := c.do(ctx, listOrganizations(&all))
+	return all, err
+}
+
+func listOrganizations(into *[]Organization) *call {
+	return &call{endpoint: "organizations", method: "GET", path: "organizations",
 		priority: source.ForReread, weight: weightOfGet, noOrg: true, content: true,
 		decode: func(body []byte) (err error) {
-			all, err = parseOrganizations(body)
+			*into, err = parseOrganizations(body)
 			return err
-		}})
-	return all, err
+		}}
+}
+
+// PortalNames lists portals for people: "42 (Zylker), 43 (Zylker Sandbox)".
+func PortalNames(all []Organization) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	names := make([]string, len(all))
+	for i, o := range all {
+		names[i] = fmt.Sprintf("%d (%s)", o.ID, o.CompanyName)
+	}
+	return strings.Join(names, ", ")
 }
 
 func parseOrganizations(body []byte) ([]Organization, error) {

@@ -3,6 +3,7 @@ package zohodesk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 // renew is called with the gate held. turn is the caller's count of answered
 // requests when it came: if one was answered since, its result is the caller's
 // too. It loads first, because another process may have renewed.
-func (k *keeper) renew(ctx context.Context, rt http.RoundTripper, turn int64) (string, error) {
+func (k *tokenKeeper) renew(ctx context.Context, rt http.RoundTripper, turn int64) (string, error) {
 	var others patience
 	// Each turn of the loop waits for half a second: together longer than any
 	// process's mark, twice over.
@@ -36,11 +37,11 @@ func (k *keeper) renew(ctx context.Context, rt http.RoundTripper, turn int64) (s
 			return fallBack(old, failed)
 		}
 		if !others.wait(k.mark(), k.clock.Now()) {
-			sent, access, err := k.request(ctx, rt)
+			done, access, err := k.request(ctx, rt)
 			switch {
 			case err != nil:
 				return fallBack(old, err)
-			case sent:
+			case done:
 				return access, nil
 			}
 		}
@@ -77,36 +78,42 @@ func (p *patience) wait(mark, now time.Time) bool {
 }
 
 // mark is when some process's request was started whose answer is not stored.
-func (k *keeper) mark() time.Time {
+func (k *tokenKeeper) mark() time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.token.Renewing
 }
 
 // request asks Zoho for a token. The request is counted, marked and stored
-// before it is sent, because the process may die before the answer; sent is
-// false when another process wrote first.
-func (k *keeper) request(ctx context.Context, rt http.RoundTripper) (sent bool, access string, err error) {
-	t, revision := k.copied()
-	now := k.clock.Now().UTC()
+// before it is sent, because the process may die before the answer; done is
+// false when another process wrote first. A process that never could store
+// anything sends nothing: it may be one of many in a crash loop.
+func (k *tokenKeeper) request(ctx context.Context, rt http.RoundTripper) (done bool, access string, err error) {
+	before, revision := k.copied()
+	refresh, now := k.refreshToken(), k.clock.Now().UTC()
+	t := before.own()
 	t.noted(now)
 	t.Renewing = now
 	switch err := k.save(ctx, t, revision); {
 	case errors.Is(err, ErrTokenConflict):
 		return false, "", nil
 	case ctx.Err() != nil:
+		k.settle(ctx, refresh, func(t *Token) { t.unsent(now) })
 		return true, "", context.Cause(ctx)
+	case err != nil && !k.hasWritten():
+		k.adopt(before, revision, false)
+		return true, "", &source.CallError{Fault: source.FaultRetry, Op: opToken, Wait: loadWait,
+			Err: fmt.Errorf("zoho is not asked for a token while the state cannot be written: %w", err)}
 	case err != nil:
 		k.log.Warn().Err(err).Msg("a token request cannot be noted before it is sent")
 	}
-	refresh := k.refreshToken()
 	granted, failed := k.oauth.refresh(ctx, rt, refresh)
 	if ctx.Err() != nil && granted.access == "" {
 		k.settle(ctx, refresh, func(*Token) {})
 		return true, "", context.Cause(ctx)
 	}
 	if failed != nil {
-		k.fail(ctx, refresh, failed)
+		k.fail(ctx, refresh, failed, now)
 		return true, "", failed
 	}
 	k.granted(ctx, refresh, granted, now)
@@ -114,21 +121,33 @@ func (k *keeper) request(ctx context.Context, rt http.RoundTripper) (sent bool, 
 	return true, access, nil
 }
 
-func (k *keeper) refreshToken() string {
+func (k *tokenKeeper) refreshToken() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.grant.refresh
 }
 
+func (k *tokenKeeper) hasWritten() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.written
+}
+
 // granted notes a good answer.
-func (k *keeper) granted(ctx context.Context, refresh string, r tokenReply, asked time.Time) {
+func (k *tokenKeeper) granted(ctx context.Context, refresh string, r tokenReply, asked time.Time) {
 	k.mu.Lock()
 	k.turns++
 	k.failure, k.retryAt, k.refused = nil, time.Time{}, ""
-	k.short = r.renew.Sub(asked) < tokenWindow/tokenRequests
+	k.short = r.renew.Sub(asked) < countedWindow/tokenRequests
 	k.mu.Unlock()
 	k.settle(ctx, refresh, func(t *Token) {
-		t.Access, t.Expires, t.Renew, t.Failure = r.access, r.expires, r.renew, nil
+		if k.creds.onTrial(*t) {
+			k.creds.proved(t, asked)
+		}
+		t.Access, t.Expires, t.Renew = r.access, r.expires, r.renew
+		if t.Failure != nil && !t.Failure.Desk {
+			t.Failure = nil
+		}
 		if r.scope != "" {
 			t.Scope = r.scope
 		}
@@ -140,7 +159,7 @@ func (k *keeper) granted(ctx context.Context, refresh string, r tokenReply, aske
 }
 
 // fail notes a bad answer and how long nothing is sent after it.
-func (k *keeper) fail(ctx context.Context, refresh string, err *source.CallError) {
+func (k *tokenKeeper) fail(ctx context.Context, refresh string, err *source.CallError, asked time.Time) {
 	now := k.clock.Now().UTC()
 	k.mu.Lock()
 	f := k.told(err, refresh, now)
@@ -152,8 +171,8 @@ func (k *keeper) fail(ctx context.Context, refresh string, err *source.CallError
 	}
 	k.mu.Unlock()
 	k.settle(ctx, refresh, func(t *Token) {
-		if isDial(err.Err) && len(t.Requests) > 0 { // never left this machine
-			t.Requests = t.Requests[:len(t.Requests)-1]
+		if isDial(err.Err) {
+			t.unsent(asked)
 		}
 		if f != nil {
 			t.Failure = f
@@ -167,7 +186,7 @@ func (k *keeper) fail(ctx context.Context, refresh string, err *source.CallError
 
 // told is what is stored of a failure so that a restart waits it out too; nil
 // for one without an answer. It completes err.Wait. mu is held.
-func (k *keeper) told(err *source.CallError, refresh string, now time.Time) *TokenFailure {
+func (k *tokenKeeper) told(err *source.CallError, refresh string, now time.Time) *TokenFailure {
 	f := &TokenFailure{Of: k.creds.attempt(refresh), Code: err.Code, Status: err.Status, At: now}
 	switch {
 	case err.Fault == source.FaultUnauthorized:
@@ -180,7 +199,7 @@ func (k *keeper) told(err *source.CallError, refresh string, now time.Time) *Tok
 			f.Throttles = min(last.Throttles+1, maxThrottles)
 		}
 		err.Wait = time.Duration(f.Throttles) * throttleWait
-	case err.Wait == 0 && !isDial(err.Err) && len(recent(k.token.Requests, now)) > tokenRequests/2:
+	case err.Wait == 0 && !isDial(err.Err) && len(recent(k.token.Requests, now, countedWindow)) > tokenRequests/2:
 		err.Wait = catchAllWait // half of the ten are for what clears by itself soon
 	}
 	if err.Wait == 0 {

@@ -44,9 +44,11 @@ func (c *Client) do(ctx context.Context, cl *call) (reply, error) {
 			return r, fmt.Errorf("%s: %w", cl.op(), err) // ctx ended
 		}
 		switch {
-		case v.refresh && !refreshed:
+		case v.refresh && (!refreshed || failed.Fault == source.FaultUnauthorized):
+			if c.tokens.reject(ctx, r.access, failed) || refreshed {
+				return r, failed
+			}
 			refreshed = true
-			c.tokens.reject(r.access)
 			continue
 		case v.throttle == creditsGone:
 			continue // the governor holds every call back until Zoho's Retry-After
@@ -76,7 +78,7 @@ func (cl *call) final(failed *source.CallError, v verdict, try int, sent bool) b
 		tries = v.tries
 	}
 	tooLong := failed.Wait > maxInlineWait && v.throttle == noThrottle
-	if failed.Fault != source.FaultRetry || tooLong || try >= tries {
+	if failed.Fault != source.FaultRetry || tooLong || try >= tries || cl.hurried && !sent {
 		return true
 	}
 	// Of what was sent once, only a 429 says that Zoho did nothing.
@@ -96,7 +98,11 @@ func (cl *call) accepts(status int) bool {
 // attempt waits for the governor and a token, sends once and reads the answer.
 // Its error is ctx's or a *source.CallError.
 func (c *Client) attempt(ctx context.Context, cl *call) (reply, verdict, error) {
-	pass, err := c.gov.enter(ctx, cl.priority, cl.weight)
+	if err := c.tokens.barred(ctx); err != nil {
+		c.stats.call(cl.endpoint, err)
+		return reply{}, verdict{}, err
+	}
+	pass, err := c.enter(ctx, cl)
 	if err != nil {
 		return reply{}, verdict{}, err
 	}
@@ -106,24 +112,33 @@ func (c *Client) attempt(ctx context.Context, cl *call) (reply, verdict, error) 
 		c.stats.call(cl.endpoint, err)
 		return reply{}, verdict{}, err
 	}
-	r, err := c.send(ctx, cl, access)
-	r.access = access
-	v := verdict{}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case err != nil:
-		err = &source.CallError{Fault: sendFault(err), Op: cl.op(), Status: r.status, Err: err}
-	case !cl.accepts(r.status):
-		err, v = classify(cl.op(), r)
-	}
+	r, v, err := c.ask(ctx, cl, access)
 	pass.done(outcomeOf(r, v, err))
 	c.gov.keep(ctx)
 	if err == nil {
+		c.tokens.served(ctx, access)
 		err = c.decode(cl, r)
 	}
 	c.stats.call(cl.endpoint, err)
 	return r, v, err
+}
+
+// ask sends once and judges the answer; a good one is not decoded yet.
+func (c *Client) ask(ctx context.Context, cl *call, access string) (reply, verdict, error) {
+	r, err := c.send(ctx, cl, access)
+	r.access = access
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return r, verdict{}, context.Cause(ctx)
+	case err != nil:
+		return r, verdict{}, &source.CallError{Fault: sendFault(err), Op: cl.op(), Status: r.status, Err: err}
+	case !cl.accepts(r.status):
+		r.body = cl.discreet(r.body)
+		failed, v := classify(cl.op(), r)
+		failed.Hint = c.tokens.creds.named(failed.Hint)
+		return r, v, failed
+	}
+	return r, verdict{}, nil
 }
 
 func sendFault(err error) source.Fault {

@@ -18,7 +18,7 @@ const (
 
 // load takes over what is stored. A store that fails stops nothing once it was
 // read: its error is logged then.
-func (k *keeper) load(ctx context.Context) error {
+func (k *tokenKeeper) load(ctx context.Context) error {
 	t, revision, err := k.store.LoadToken(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -45,7 +45,7 @@ func (k *keeper) load(ctx context.Context) error {
 }
 
 // adopt takes over what is stored at a revision.
-func (k *keeper) adopt(t Token, revision uint64, dirty bool) {
+func (k *tokenKeeper) adopt(t Token, revision uint64, dirty bool) {
 	t, g := k.creds.pick(t)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -59,14 +59,14 @@ func (k *keeper) adopt(t Token, revision uint64, dirty bool) {
 }
 
 // copied returns the token in hand and the revision it was stored at.
-func (k *keeper) copied() (Token, uint64) {
+func (k *tokenKeeper) copied() (Token, uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.token.own(), k.revision
 }
 
 // unstored returns the token in hand where it is newer than the stored one.
-func (k *keeper) unstored() (t Token, ok bool) {
+func (k *tokenKeeper) unstored() (t Token, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.token.own(), k.dirty
@@ -75,17 +75,54 @@ func (k *keeper) unstored() (t Token, ok bool) {
 // settle changes the token that is stored and in hand and takes the mark off,
 // unless another process has put another refresh token in its place. It works
 // for a moment longer than ctx, because an answer must not be lost.
-func (k *keeper) settle(ctx context.Context, refresh string, change func(*Token)) {
+func (k *tokenKeeper) settle(ctx context.Context, refresh string, change func(*Token)) {
+	k.change(ctx, refresh, func(t *Token) {
+		t.Renewing = time.Time{}
+		change(t)
+	})
+}
+
+// amend is settle for who neither holds the gate nor made a mark.
+func (k *tokenKeeper) amend(ctx context.Context, refresh string, change func(*Token)) {
+	if k.enter(ctx) == nil {
+		k.change(ctx, refresh, change)
+		k.leave()
+	}
+}
+
+func (k *tokenKeeper) change(ctx context.Context, refresh string, change func(*Token)) {
 	err := k.write(ctx, func(t *Token) error {
 		if _, g := k.creds.pick(*t); g.refresh != refresh {
 			return errOvertaken
 		}
-		t.Renewing = time.Time{}
 		change(t)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errOvertaken) {
-		k.log.Warn().Err(err).Msg("the access token cannot be stored")
+		k.log.Warn().Err(err).Msg("the authorisation cannot be stored")
+	}
+}
+
+// storeAgain stores what could not be stored, now and then, while nobody else
+// has the gate.
+func (k *tokenKeeper) storeAgain(ctx context.Context) {
+	k.mu.Lock()
+	now := k.clock.Now()
+	due := k.dirty && !now.Before(k.saveAt)
+	if due {
+		k.saveAt = now.Add(loadWait)
+	}
+	k.mu.Unlock()
+	if !due {
+		return
+	}
+	select {
+	case k.gate <- struct{}{}:
+		defer k.leave()
+		if err := k.write(ctx, func(*Token) error { return nil }); err != nil {
+			k.log.Warn().Err(err).Msg("the authorisation still cannot be stored")
+		}
+	default: // who holds it stores it as well
 	}
 }
 
@@ -94,7 +131,7 @@ var errOvertaken = errors.New("another refresh token is stored")
 // write changes the token in hand and stores it; where another process wrote
 // first, it changes what that one stored. A store that fails leaves the change
 // in memory, and its error is returned.
-func (k *keeper) write(ctx context.Context, change func(*Token) error) error {
+func (k *tokenKeeper) write(ctx context.Context, change func(*Token) error) error {
 	ctx, cancel := withTimeout(context.WithoutCancel(ctx), k.clock, saveTimeout)
 	defer cancel()
 	for range 10 {
@@ -115,7 +152,7 @@ func (k *keeper) write(ctx context.Context, change func(*Token) error) error {
 
 // save stores t over a revision and takes it in hand, stored or not. After
 // ErrTokenConflict nothing has changed.
-func (k *keeper) save(ctx context.Context, t Token, revision uint64) error {
+func (k *tokenKeeper) save(ctx context.Context, t Token, revision uint64) error {
 	next, err := k.store.SaveToken(ctx, t, revision)
 	switch {
 	case errors.Is(err, ErrTokenConflict):
@@ -125,5 +162,8 @@ func (k *keeper) save(ctx context.Context, t Token, revision uint64) error {
 		return err
 	}
 	k.adopt(t, next, false)
+	k.mu.Lock()
+	k.written = true
+	k.mu.Unlock()
 	return nil
 }

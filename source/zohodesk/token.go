@@ -20,7 +20,7 @@ type Token struct {
 	// to: another one's are of no use.
 	RefreshHash string
 	Scope       string // granted scopes as Zoho told, space separated; may be empty
-	// Requests are the token requests of the last ten minutes, so that a crash
+	// Requests are the token requests of the last countedWindow, so that a crash
 	// loop cannot run into Zoho's limit either.
 	Requests []time.Time
 
@@ -30,10 +30,11 @@ type Token struct {
 	Refresh string `json:",omitempty"`
 	Client  string `json:",omitempty"`
 	Server  string `json:",omitempty"`
-	// ConfigSeen is the hash of the configuration's refresh token last seen. One
-	// that changed since wins over Refresh, the same one loses.
+	// ConfigSeen is the hash of the configuration's refresh token that last
+	// proved good, or stood there at the last Exchange or Revoke. Another one wins
+	// over Refresh, the same one loses.
 	ConfigSeen string    `json:",omitempty"`
-	Obtained   time.Time `json:",omitzero"` // of Refresh, or the configuration's first use
+	Obtained   time.Time `json:",omitzero"` // of Refresh, or the first use of the configuration's
 	Revoked    time.Time `json:",omitzero"`
 
 	// Renewing is when a request was started whose answer is not stored yet:
@@ -43,14 +44,18 @@ type Token struct {
 	Throttled time.Time     `json:",omitzero"`  // when Zoho last said "too many requests"
 }
 
-// TokenFailure is a bad answer of the token endpoint.
+// TokenFailure is a bad answer of the token endpoint, or of Desk to a token that
+// had just been given.
 type TokenFailure struct {
 	Of        string // hash of the credentials and the URL that failed
 	Code      string
 	Status    int
 	Throttles int       `json:",omitempty"` // "too many requests" in a row
-	At        time.Time // of the answer
+	At        time.Time // of the answer; of Desk's first
 	Until     time.Time // nothing is asked before
+	// Desk refused the token. That is over when Desk has taken one, not when
+	// another one was given.
+	Desk bool `json:",omitempty"`
 }
 
 // String keeps the token out of logs and errors.
@@ -67,21 +72,26 @@ func (t Token) own() Token {
 
 // noted counts a request, which is to be stored before it is sent.
 func (t *Token) noted(now time.Time) {
-	t.Requests = append(recent(t.Requests, now), now)
+	t.Requests = append(recent(t.Requests, now, countedWindow), now)
 	if over := len(t.Requests) - maxNoted; over > 0 {
 		t.Requests = t.Requests[over:]
 	}
 }
 
+// unsent takes back a request that never left.
+func (t *Token) unsent(at time.Time) {
+	t.Requests = slices.DeleteFunc(t.Requests, at.Equal)
+}
+
 // maxNoted bounds the list for servers whose tokens live for seconds.
 const maxNoted = 100
 
-// recent keeps the requests of the last ten minutes. Stamps from the future,
-// left by a clock that was set back, go.
-func recent(stamps []time.Time, now time.Time) []time.Time {
+// recent keeps the requests of the last while. Stamps from the future, left by a
+// clock that was set back, go.
+func recent(stamps []time.Time, now time.Time, window time.Duration) []time.Time {
 	var kept []time.Time
 	for _, t := range stamps {
-		if age := now.Sub(t); age >= 0 && age < tokenWindow {
+		if age := now.Sub(t); age >= 0 && age < window {
 			kept = append(kept, t)
 		}
 	}
@@ -100,10 +110,10 @@ var (
 
 // TokenStore keeps a connection's Token. Revisions make writing safe among
 // processes that share the store: 0 means that nothing is stored, and SaveToken
-// writes only over the revision it is given, else ErrTokenConflict. Any other
-// error of SaveToken is logged and does not stop the connection; one of
-// LoadToken does until the first success, because the store may hold the only
-// refresh token.
+// writes only over the revision it is given, else ErrTokenConflict. Other errors
+// stop the connection until both have succeeded once: the store may hold the only
+// refresh token, and token requests that nobody counts must not be sent by a
+// process that may be one of many in a crash loop. Later they are logged.
 type TokenStore interface {
 	LoadToken(ctx context.Context) (t Token, revision uint64, err error)
 	SaveToken(ctx context.Context, t Token, revision uint64) (uint64, error)

@@ -1,6 +1,7 @@
 package zohodesk
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -69,6 +70,9 @@ func (c credentials) judge(why purpose, status int, body []byte, asked time.Time
 // judgeRevoke reads an answer of the revocation endpoint ("status JSON":
 // OAUTH-REV).
 func (c credentials) judgeRevoke(status int, body []byte) *source.CallError {
+	if status/100 == 2 && len(bytes.TrimSpace(body)) == 0 {
+		return nil // RFC 7009, 2.2: the status decides
+	}
 	var r wireToken
 	if err := decodeJSON(body, &r); err != nil {
 		return noJSON(opRevoke, status, body)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"deskhouse/source"
 )
@@ -19,6 +21,10 @@ type Webhook struct {
 	URL     string
 	Enabled bool
 	Events  []string // sorted
+	// PrevState are those of Events that carry the state before, sorted.
+	PrevState []string
+	// Narrowed are those of Events that are limited to departments, fields or a direction, sorted.
+	Narrowed []string
 	// Automation: events caused by Zoho's own rules are sent too.
 	Automation bool
 	CreatedAt  int64 // ms, 0 when not told
@@ -56,7 +62,7 @@ func WebhookEvents() []string {
 // along (type EXTENSION_WEBHOOK) are left out: they are not ours to touch.
 func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
 	var all []Webhook
-	_, err := c.do(ctx, &call{endpoint: "webhooks", method: "GET", path: "webhooks", priority: source.ForReread, weight: weightOfGet,
+	_, err := c.do(ctx, &call{endpoint: "webhooks", method: "GET", path: "webhooks", priority: source.ForReread, weight: weightOfGet, hurried: true,
 		decode: func(body []byte) (err error) {
 			all, err = parseWebhooks(body)
 			return err
@@ -81,7 +87,7 @@ func (c *Client) UpdateWebhook(ctx context.Context, id uint64, spec WebhookSpec)
 // DeleteWebhook removes a subscription; one that is gone already is no error.
 func (c *Client) DeleteWebhook(ctx context.Context, id uint64) error {
 	_, err := c.do(ctx, &call{endpoint: "webhooks/{id}", method: "DELETE", path: "webhooks/" + formatID(id),
-		priority: source.ForReread, weight: weightOfGet})
+		priority: source.ForReread, weight: weightOfGet, hurried: true})
 	if source.IsFault(err, source.FaultNotFound) {
 		return nil
 	}
@@ -103,20 +109,74 @@ func (c *Client) putWebhook(ctx context.Context, method, path string, spec Webho
 	}
 	var w Webhook
 	_, err = c.do(ctx, &call{endpoint: endpoint, method: method, path: path, body: body, content: true,
-		priority: source.ForReread, weight: weightOfGet, once: method == "POST",
+		priority: source.ForReread, weight: weightOfGet, hurried: true, once: method == "POST", private: secretOf(spec.URL),
 		decode: func(body []byte) (err error) {
 			w, _, err = parseWebhook(body)
 			return err
 		}})
-	return w, withoutURL(err, spec.URL)
+	return w, explainRefusal(err)
 }
 
-// withoutURL takes the webhook's URL, whose last part is a secret, out of
-// Zoho's words.
-func withoutURL(err error, url string) error {
+// hurry is how long a hurried call waits for credits and for its turn: somebody
+// waits for it, and whoever looks after the webhooks comes again.
+const hurry = 5 * time.Second
+
+// enter waits for the governor's pass. A hurried call that does not get one soon
+// fails with FaultRetry, and says until when calls are held back.
+func (c *Client) enter(ctx context.Context, cl *call) (*pass, error) {
+	if !cl.hurried {
+		return c.gov.enter(ctx, cl.priority, cl.weight)
+	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	timer := c.clock.AfterFunc(hurry, func() { giveUp(c.heldBack(cl)) })
+	defer timer.Stop()
+	return c.gov.enter(ctx, cl.priority, cl.weight)
+}
+
+func (c *Client) heldBack(cl *call) *source.CallError {
+	err := &source.CallError{Fault: source.FaultRetry, Op: cl.op(), Detail: "not sent, too many calls wait before it"}
+	if until, why := c.WaitingUntil(); !until.IsZero() {
+		err.Wait = until.Sub(c.clock.Now())
+		err.Detail = "not sent, calls wait until " + until.Format(time.RFC3339) + ": " + why
+	}
+	return err
+}
+
+// secretOf is the last part of a webhook's URL, which nobody may read; "" for
+// one that is too short to be a secret.
+func secretOf(hook string) string {
+	secret := hook[strings.LastIndexByte(hook, '/')+1:]
+	if len(secret) < 16 {
+		return ""
+	}
+	return secret
+}
+
+// discreet is a body without what Zoho quotes of the call's secret, in whatever
+// case.
+func (cl *call) discreet(body []byte) []byte {
+	if cl.private == "" {
+		return body
+	}
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(cl.private)).ReplaceAll(body, []byte("(secret)"))
+}
+
+const (
+	hintUnreachable = "Zoho asks the URL while it registers and wants 200: is public_url reachable from the internet, on port 80 or 443?"
+	hintQuota       = "the portal has as many webhooks as its edition allows: Professional 5, Enterprise 10, Ultimate 20, lower ones none"
+)
+
+// explainRefusal adds what to do when Zoho could not validate the URL, or when
+// the quota is used up (WEBHOOKDOC).
+func explainRefusal(err error) error {
 	var call *source.CallError
-	if errors.As(err, &call) && url != "" {
-		call.Detail = strings.ReplaceAll(call.Detail, url, "(the webhook's URL)")
+	switch {
+	case !errors.As(err, &call):
+	case call.Code == "LICENSE_ACCESS_LIMITED" || call.Status == 422 && call.Code == "UNPROCESSABLE_ENTITY":
+		call.Hint = hintQuota
+	case refusedParameters(err)["url"]:
+		call.Hint = hintUnreachable
 	}
 	return err
 }
@@ -202,6 +262,7 @@ func parseWebhook(body []byte) (w Webhook, extension bool, err error) {
 		return Webhook{}, false, fmt.Errorf("parse webhook: %w", err)
 	}
 	w = Webhook{Name: raw.Name, URL: raw.URL, Events: slices.Sorted(maps.Keys(raw.Subscriptions)),
+		PrevState: optionSet(raw.Subscriptions, "includePrevState"), Narrowed: optionSet(raw.Subscriptions, "departmentIds", "departmentId", "fields", "direction"),
 		Automation: strings.Contains(string(raw.IncludeEventsFrom), "AUTOMATION")}
 	var ok bool
 	if w.ID, ok = source.ParseID(string(raw.ID)); !ok {
@@ -212,4 +273,29 @@ func parseWebhook(body []byte) (w Webhook, extension bool, err error) {
 	w.ModifiedAt, _ = source.ParseTime(string(raw.ModifiedTime))
 	extension = !source.IsNull(string(raw.Extension)) || strings.Contains(string(raw.Type), "EXTENSION_WEBHOOK")
 	return w, extension, nil
+}
+
+// optionSet are the events, sorted, that have one of the options: true, a text
+// or a list that is not empty. Zoho writes options that were not asked for as
+// null, as an empty list, or not at all (OAS Webhook.json and its example).
+func optionSet(subscriptions map[string]json.RawMessage, names ...string) []string {
+	var events []string
+	for _, event := range slices.Sorted(maps.Keys(subscriptions)) {
+		var options map[string]json.RawMessage
+		if json.Unmarshal(subscriptions[event], &options) != nil {
+			continue
+		}
+		if slices.ContainsFunc(names, func(name string) bool { return isSet(options[name]) }) {
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+func isSet(option json.RawMessage) bool {
+	switch v := strings.Join(strings.Fields(string(option)), ""); v {
+	case "", "null", "false", `"false"`, "[]", "{}", `""`:
+		return false
+	}
+	return true
 }
