@@ -42,7 +42,7 @@ func TestBadInput(t *testing.T) {
 		{"secret from an empty variable", "client_secret: simulated-secret", "client_secret: {env: DESKHOUSE_TEST_UNSET}", []string{"run"}, exitUsage, []string{"connections.main.client_secret", "DESKHOUSE_TEST_UNSET"}},
 		{"bad URL", "desk_url: \"http", "desk_url: \"gopher", []string{"run"}, exitUsage, []string{"connections.main.desk_url"}},
 		{"not YAML", "pipelines:", "\tpipelines: }", []string{"run"}, exitUsage, []string{"deskhouse.yaml:", "YAML"}},
-		{"unknown connection", "connection: main", "connection: mian", []string{"run"}, exitUsage, []string{"pipelines.support.connection", "mian", "main"}},
+		{"misspelt connection", "connection: main", "connection: mian", []string{"run"}, exitUsage, []string{"pipelines.support.connection", "mian", "main"}},
 		{"no state key", `key: "` + h.key + `"`, "", []string{"run"}, exitUsage, []string{"state.key", "is missing", "openssl rand"}},
 		{"short state key", h.key, "c2hvcnQ=", []string{"run"}, exitUsage, []string{"state.key", "32 bytes", "openssl rand"}},
 		{"state folder too deep for a socket", `dir: "./data"`, `dir: "./` + strings.Repeat("d", 120) + `"`, []string{"run"}, exitUsage, []string{"state.dir"}},
@@ -57,6 +57,13 @@ func TestBadInput(t *testing.T) {
 		{"unknown pipeline of a hook", "", "", []string{"webhook", "url", "--pipeline", "nobody"}, exitUsage, []string{"nobody", "support"}},
 		{"query before the first run", "", "", []string{"sql", "SELECT 1"}, exitFailed, []string{"desk", "does not exist"}},
 		{"no query", "", "", []string{"sql", " ; "}, exitUsage, []string{"no query"}},
+		{"unknown connection", "", "", []string{"auth", "exchange", "--connection", "nobody", "--code", "x"}, exitUsage, []string{"nobody", "main"}},
+		{"no grant code", "", "", []string{"auth", "exchange"}, exitUsage, []string{"--code", "stdin"}},
+		{"two codes in one", "", "", []string{"auth", "exchange", "--code", "1000.a 1000.b"}, exitUsage, []string{"not a grant code"}},
+		{"port of a login", "", "", []string{"auth", "login", "--port", "70000"}, exitUsage, []string{"--port 70000"}},
+		{"revoke without a yes", "", "", []string{"auth", "revoke"}, exitDecision, []string{"--yes"}},
+		{"no connection named", "", "", []string{"connections", "show"}, exitUsage, []string{"arg"}},
+		{"unknown connection to forget", "", "", []string{"connections", "forget", "nobody"}, exitUsage, []string{"nobody", "main"}},
 		{"unknown command", "", "", []string{"rum"}, exitUsage, []string{"rum"}},
 		{"unknown subcommand", "", "", []string{"webhook", "regster"}, exitUsage, []string{"regster"}},
 		{"unknown flag", "", "", []string{"run", "--fast"}, exitUsage, []string{"--fast"}},
@@ -227,7 +234,7 @@ func TestUnreachableDesk(t *testing.T) {
 	if len(items) != len(said) {
 		t.Errorf("%d items on %d lines", len(items), len(said))
 	}
-	for _, item := range []string{"failure  connection main", "failure  pipeline support table tickets", "ok       pipeline support warehouse"} {
+	for _, item := range []string{"failure  connection main data centre", "skipped  pipeline support table tickets", "ok       pipeline support warehouse"} {
 		if !strings.Contains(r.stdout.String(), item) {
 			t.Errorf("check does not say %q", item)
 		}

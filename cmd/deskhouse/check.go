@@ -4,63 +4,155 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
+	"deskhouse/config"
 	"deskhouse/sink/clickhouse"
-	"deskhouse/source"
-	"deskhouse/source/zohodesk"
 )
 
 // finding is one line of a check.
 type finding struct {
 	Item   string `json:"item"`
-	Result string `json:"result"` // ok, warning, failure
+	Result string `json:"result"` // ok, warning, failure, skipped
 	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"` // what a person does about it
 }
 
+// The results. A warning is something that works, or will, but worse than it
+// could. What was not tried because something else failed is skipped: it says
+// nothing by itself.
 const (
 	resultOK      = "ok"
 	resultWarning = "warning"
 	resultFailure = "failure"
+	resultSkipped = "skipped"
 )
 
+func good(item, detail string, a ...any) finding {
+	return finding{Item: item, Result: resultOK, Detail: fmt.Sprintf(detail, a...)}
+}
+
+func warned(item, remedy, detail string, a ...any) finding {
+	return finding{item, resultWarning, fmt.Sprintf(detail, a...), remedy}
+}
+
+func failed(item, remedy, detail string, a ...any) finding {
+	return finding{item, resultFailure, fmt.Sprintf(detail, a...), remedy}
+}
+
+// skipped names the item whose failure is in the way.
+func skipped(item, because string) finding {
+	return finding{Item: item, Result: resultSkipped, Detail: "not tried: needs " + because}
+}
+
+// bad reports whether something went wrong with one of the findings.
+func bad(findings ...finding) bool {
+	for _, f := range findings {
+		if f.Result == resultFailure {
+			return true
+		}
+	}
+	return false
+}
+
+type checkFlags struct {
+	offline, grants bool
+	writer, reader  string
+}
+
 func checkCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var f checkFlags
+	c := &cobra.Command{
 		Use:   "check",
 		Short: "Try everything that run needs, one line each",
-		Args:  cobra.NoArgs,
+		Long: `Tries everything that run needs, one line each, with what to do about it. With
+a running deskhouse that one makes the calls, otherwise this process does, and
+listens on intake.listen meanwhile. It costs some seventy API credits and writes
+nothing to the warehouse. Exit code 0 unless something failed.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load()
 			if err != nil {
 				return err
 			}
-			ctl, err := dialOrOpen(cmd.Context(), o, cfg)
-			if err != nil {
-				return err
+			if f.grants {
+				return printGrants(cfg, f, o.json)
 			}
-			findings := []finding{{"configuration", resultOK, o.config}, {"state", resultOK, cfg.State.Dir}}
-			var asked []finding
-			if err := errors.Join(ctl.call(cmd.Context(), "GET", "/v1/check", nil, &asked), ctl.end()); err != nil {
-				return err
+			k := checker{o: o, cfg: cfg}
+			if f.offline {
+				return reportFindings(k.files(cmd.Context()), o.json)
 			}
-			return reportFindings(append(findings, asked...), o.json)
+			return reportFindings(k.everything(cmd.Context()), o.json)
 		},
 	}
+	c.Flags().BoolVar(&f.offline, "offline", false, "check configuration, files, key, state folder and disk alone: no network")
+	c.Flags().BoolVar(&f.grants, "grants", false, "print the ClickHouse GRANT statements for deskhouse and for a read-only analyst")
+	c.Flags().StringVar(&f.writer, "writer", "", "with --grants: deskhouse's user (default: the configured one)")
+	c.Flags().StringVar(&f.reader, "reader", "", "with --grants: the analyst's user")
+	return c
+}
+
+// checker makes the checks of one configuration.
+type checker struct {
+	o   *options
+	cfg *config.Config
+	// public carries requests to the public URL, nil = the network.
+	public http.RoundTripper
+}
+
+// everything checks this machine first. When something there is wrong already
+// and nothing runs, the state is left alone.
+func (k checker) everything(ctx context.Context) []finding {
+	findings := k.files(ctx)
+	return append(findings, k.calls(ctx, bad(findings...))...)
+}
+
+// calls asks the running service, or makes the calls here.
+func (k checker) calls(ctx context.Context, broken bool) []finding {
+	ctl, err := dial(k.cfg)
+	switch {
+	case err == nil:
+		var asked []finding
+		if err := errors.Join(ctl.call(ctx, "GET", "/v1/check", nil, &asked), ctl.end()); err != nil {
+			return []finding{failed("running service", "look at its log", "%v", err)}
+		}
+		return asked
+	case broken:
+		return withoutState(ctx, k.cfg, zerolog.Nop(), nil)
+	case !errors.Is(err, errNotRunning):
+		return []finding{failed("control socket", "run this command as the user that deskhouse runs as", "%v", err)}
+	}
+	log, err := k.o.logger(os.Stderr)
+	if err != nil {
+		return []finding{failed("logging", "", "%v", err)}
+	}
+	c, err := openCore(ctx, k.cfg, log)
+	if err != nil {
+		return withoutState(ctx, k.cfg, log, err)
+	}
+	c.public = k.public
+	findings := c.checkHere(ctx)
+	if err := c.Close(); err != nil {
+		findings = append(findings, failed(itemState, "", "close: %v", err))
+	}
+	return findings
 }
 
 // reportFindings prints and fails when one of them does.
 func reportFindings(findings []finding, asJSON bool) error {
-	failed := false
 	rows := make([][]string, len(findings))
 	for i, f := range findings {
-		rows[i] = []string{f.Result, f.Item, f.Detail}
-		failed = failed || f.Result == resultFailure
+		detail := f.Detail
+		if f.Remedy != "" {
+			detail += ". What to do: " + f.Remedy
+		}
+		rows[i] = []string{f.Result, f.Item, oneLine(detail)}
 	}
 	if asJSON {
 		if err := printJSON(os.Stdout, findings); err != nil {
@@ -69,126 +161,50 @@ func reportFindings(findings []finding, asJSON bool) error {
 	} else {
 		printTable(os.Stdout, []string{"RESULT", "ITEM", "DETAIL"}, rows, nil)
 	}
-	if failed {
+	if bad(findings...) {
 		return &exitError{Code: exitFailed}
 	}
 	return nil
 }
 
-// check tries every connection, table, webhook and warehouse.
-func (c *core) check(ctx context.Context) []finding {
-	var attempts []func(context.Context) []finding
-	one := func(check func(context.Context) finding) {
-		attempts = append(attempts, func(ctx context.Context) []finding { return []finding{check(ctx)} })
-	}
-	for _, name := range sortedKeys(c.conns) {
-		attempts = append(attempts, func(ctx context.Context) []finding { return c.checkConnection(ctx, name) })
-	}
-	for _, p := range c.pipes {
-		for _, t := range tablesOf(p.cfg) {
-			one(func(ctx context.Context) finding { return p.checkTable(ctx, t) })
-		}
-		one(func(ctx context.Context) finding { return c.checkHook(ctx, p) })
-		one(func(ctx context.Context) finding { return c.checkWarehouse(ctx, p) })
-	}
-	return allAtOnce(ctx, attempts)
-}
+// oneLine keeps errors that were joined, and so have several lines, on one.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // tryFor bounds one attempt of a check: the client itself would repeat a call
 // that is not answered for about a minute.
 const tryFor = 10 * time.Second
 
-// allAtOnce makes the attempts side by side and returns what they found in
-// their order.
-func allAtOnce(ctx context.Context, attempts []func(context.Context) []finding) []finding {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
-	defer cancel()
-	found := make([][]finding, len(attempts))
-	var g errgroup.Group
-	for i, attempt := range attempts {
-		g.Go(func() error { found[i] = attempt(ctx); return nil })
-	}
-	_ = g.Wait() // attempts return findings, not errors
-	return slices.Concat(found...)
+// grantsReply is what `check --grants --json` prints of a database.
+type grantsReply struct {
+	Pipeline string   `json:"pipeline"`
+	Database string   `json:"database"`
+	Writer   []string `json:"writer"`
+	Reader   []string `json:"reader"`
 }
 
-// verdictOf turns the outcome of one attempt into a finding.
-func verdictOf(item string, err error, detail string) finding {
-	if err != nil {
-		return finding{item, resultFailure, err.Error()}
-	}
-	return finding{item, resultOK, detail}
-}
-
-func (c *core) checkConnection(ctx context.Context, name string) []finding {
-	item := "connection " + name
-	orgs, err := c.conns[name].client.Organizations(ctx)
-	if err != nil {
-		return []finding{verdictOf(item+" authorisation", err, "")}
-	}
-	found := []finding{{item + " authorisation", resultOK, "token accepted"}}
-	want := c.cfg.Connections[name].OrgID
-	var seen []string
-	for _, o := range orgs {
-		if o.ID == want {
-			return append(found, finding{item + " portal", resultOK, fmt.Sprintf("%d, edition %s", want, o.Edition)})
+// printGrants prints the statements an administrator of the server runs.
+func printGrants(cfg *config.Config, f checkFlags, asJSON bool) error {
+	replies := []grantsReply{}
+	for _, name := range sortedKeys(cfg.Pipelines) {
+		w := cfg.Pipelines[name].Warehouse
+		if w.IsEmbedded() {
+			continue
 		}
-		seen = append(seen, fmt.Sprint(o.ID))
-	}
-	return append(found, finding{item + " portal", resultFailure,
-		fmt.Sprintf("org_id %d is not among the portals this token sees: %s", want, strings.Join(seen, ", "))})
-}
-
-// checkTable makes one small call, the one the table's load begins with.
-func (p *pipe) checkTable(ctx context.Context, t source.Table) finding {
-	return verdictOf(fmt.Sprintf("pipeline %s table %s", p.name, t), tryTable(ctx, p.conn.client, t), "readable")
-}
-
-func tryTable(ctx context.Context, client *zohodesk.Client, t source.Table) (err error) {
-	switch t {
-	case source.Tickets, source.Products:
-		_, err = client.Search(ctx, source.ForReread, t, source.Query{By: source.ByCreated, Limit: 1})
-	case source.OrganizationFields:
-		_, _, err = client.Fields(ctx, source.ForReread, "tickets")
-	default:
-		_, err = client.List(ctx, source.ForReread, t, source.ListQuery{Limit: 1})
-	}
-	return err
-}
-
-func (c *core) checkHook(ctx context.Context, p *pipe) finding {
-	item := "pipeline " + p.name + " webhook"
-	url, err := c.hookURL(p)
-	if err != nil {
-		return finding{item, resultWarning, "no intake: changes are found by polls"}
-	}
-	hooks, err := p.conn.client.Webhooks(ctx)
-	if err != nil {
-		return finding{item, resultWarning, err.Error() + "; changes are found by polls"}
-	}
-	for _, h := range hooks {
-		switch {
-		case h.URL == url && h.Enabled:
-			return finding{item, resultOK, fmt.Sprintf("registered as %d", h.ID)}
-		case h.URL == url:
-			return finding{item, resultWarning, fmt.Sprintf("%d is switched off at Zoho: deskhouse webhook register", h.ID)}
+		writer := f.writer
+		if writer == "" {
+			writer = w.User
 		}
+		replies = append(replies, grantsReply{name, w.Database, clickhouse.GrantSQL(clickhouse.WriterGrants(w.Database), writer),
+			clickhouse.GrantSQL(clickhouse.ReaderGrants(w.Database), f.reader)})
 	}
-	return finding{item, resultWarning, "not registered: deskhouse webhook register, while deskhouse runs"}
-}
-
-func (c *core) checkWarehouse(ctx context.Context, p *pipe) finding {
-	item := "pipeline " + p.name + " warehouse"
-	a, err := c.locate(ctx, p.cfg.Warehouse)
-	if err != nil {
-		return verdictOf(item, err, "")
+	if asJSON {
+		return printJSON(os.Stdout, replies)
 	}
-	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: a.URL, Database: a.Database, User: a.user, Password: a.password,
-		OrgID: p.org, Pipeline: p.name, History: historyModes(p.cfg), Logger: c.log})
-	if err != nil {
-		return verdictOf(item, err, "")
+	for _, r := range replies {
+		fmt.Printf("-- pipeline %s: deskhouse itself\n%s\n-- pipeline %s: an analyst who reads\n%s\n", r.Pipeline, strings.Join(r.Writer, "\n"), r.Pipeline, strings.Join(r.Reader, "\n"))
 	}
-	err = wh.Check(ctx, tablesOf(p.cfg))
-	detail := "ClickHouse " + wh.Version() + ", database " + a.Database
-	return verdictOf(item, errors.Join(err, wh.Close()), detail)
+	if len(replies) == 0 {
+		fmt.Fprintln(os.Stderr, "No pipeline has a ClickHouse server of its own: the embedded engine has no users.")
+	}
+	return nil
 }

@@ -42,8 +42,9 @@ type pipelineStatus struct {
 	Warehouse  warehouseInfo    `json:"warehouse"`
 	Webhooks   []string         `json:"webhooks"` // registered ids
 	HookFault  string           `json:"webhook_fault,omitempty"`
-	Schedule   *scheduleStatus  `json:"resync_schedule"` // null = only on command
-	Decisions  []decisionStatus `json:"decisions"`       // what waits for a person
+	Schedule   *scheduleStatus  `json:"resync_schedule"`  // null = only on command
+	Decisions  []decisionStatus `json:"decisions"`        // what waits for a person
+	Paused     string           `json:"paused,omitempty"` // why Zoho is not asked
 }
 
 type tableStatus struct {
@@ -71,6 +72,7 @@ type connectionStatus struct {
 	CallLimit        int        `json:"call_limit"`
 	WaitingUntil     *time.Time `json:"waiting_until"`
 	WaitingFor       string     `json:"waiting_for,omitempty"`
+	authorisationStatus
 }
 
 // warehouseInfo says where a pipeline's tables are; never a password.
@@ -127,6 +129,7 @@ func (c *core) controlHandler() http.Handler {
 	mux.HandleFunc("POST /v1/verify", c.perPipe(c.verifyNow))
 	mux.HandleFunc("POST /v1/replay", c.perPipe(c.replayNow))
 	mux.HandleFunc("GET /v1/plan", c.perPipe(c.planNow))
+	c.authRoutes(mux)
 	c.hookRoutes(mux)
 	return mux
 }
@@ -193,6 +196,7 @@ func (c *core) status(ctx context.Context) statusReply {
 	for i, p := range c.pipes {
 		p.ahead(ctx, &s.Pipelines[i])
 	}
+	c.addAuthorisation(ctx, &s)
 	return s
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,8 +64,19 @@ func dialOrOpen(ctx context.Context, o *options, cfg *config.Config) (*control, 
 
 // call makes one request and decodes the reply into out.
 func (c *control) call(ctx context.Context, method, path string, query url.Values, out any) error {
+	return c.send(ctx, method, path, query, nil, out)
+}
+
+// send is call with a body, JSON, for what must not be in a URL.
+func (c *control) send(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	u := url.URL{Scheme: "http", Host: "deskhouse", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), &body)
 	if err != nil {
 		return err
 	}

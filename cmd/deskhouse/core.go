@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ type core struct {
 	conns    map[string]*connection
 	pipes    []*pipe // by name
 	engines  *engines
+
+	noIntake bool              // check: the intake cannot listen
+	public   http.RoundTripper // check: the way to the public URL, nil = the network
 }
 
 // connection is one Zoho client and the keys its portal signs webhooks with.
@@ -40,6 +44,8 @@ type connection struct {
 	name   string
 	client *zohodesk.Client
 	keys   *webhook.Keys
+
+	authorised *authorised // when its authorisation comes back
 }
 
 // pipe is one pipeline with everything it works with.
@@ -136,7 +142,7 @@ func (c *core) connect(name string, conn config.Connection) (*connection, error)
 	if jwks == "" {
 		jwks = client.JWKSURL()
 	}
-	return &connection{name: name, client: client, keys: webhook.NewKeys(jwks, nil, c.clock)}, nil
+	return &connection{name: name, client: client, keys: webhook.NewKeys(jwks, nil, c.clock), authorised: newAuthorised()}, nil
 }
 
 // Close stops what the core started and closes the state.

@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +52,7 @@ type house struct {
 	log    string // file with all that `deskhouse run` printed
 
 	mu     sync.Mutex
-	tokens []string // access tokens the portal handed out
+	tokens []string // access and refresh tokens and grant codes the portal handed out, and secrets of hook URLs
 	jwt    string   // of the last delivery
 	said   []string // all that other commands printed
 }
@@ -85,8 +87,10 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// deliver carries webhooks and keeps the token of the last one.
+// deliver carries webhooks and keeps the token of the last one, and every secret
+// that a URL ends with.
 func (h *house) deliver(r *http.Request) (*http.Response, error) {
+	h.secret(path.Base(r.URL.Path))
 	if token := r.Header.Get("X-ZDesk-JWT"); token != "" {
 		h.mu.Lock()
 		h.jwt = token
@@ -95,21 +99,20 @@ func (h *house) deliver(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-var accessToken = regexp.MustCompile(`"access_token":"([^"]+)"`)
+// handedOut finds tokens in replies, and grant codes in redirects.
+var handedOut = regexp.MustCompile(`"(?:access|refresh)_token":"([^"]+)"|[?&]code=([^&]+)`)
 
-// listening keeps every access token that is handed out.
+// listening keeps every token and grant code that is handed out.
 func (h *house) listening(portal http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/oauth/v2/token" {
+		if !strings.HasPrefix(r.URL.Path, "/oauth/") {
 			portal.ServeHTTP(w, r)
 			return
 		}
 		reply := httptest.NewRecorder()
 		portal.ServeHTTP(reply, r)
-		if found := accessToken.FindSubmatch(reply.Body.Bytes()); found != nil {
-			h.mu.Lock()
-			h.tokens = append(h.tokens, string(found[1]))
-			h.mu.Unlock()
+		for _, found := range handedOut.FindAllStringSubmatch(reply.Body.String()+"\n"+reply.Header().Get("Location"), -1) {
+			h.secret(found[1] + found[2])
 		}
 		for k, v := range reply.Header() {
 			w.Header()[k] = v
@@ -117,6 +120,16 @@ func (h *house) listening(portal http.Handler) http.Handler {
 		w.WriteHeader(reply.Code)
 		_, _ = w.Write(reply.Body.Bytes()) // the client is gone: nobody to tell
 	})
+}
+
+// secret notes what may never be printed, and hands it on.
+func (h *house) secret(s string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.tokens, s) {
+		h.tokens = append(h.tokens, s)
+	}
+	return s
 }
 
 // configure writes the file a user would write.

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,8 +47,10 @@ func TestNoSecretsNoRowValues(t *testing.T) {
 	h.portal.Faults().Clear()
 	h.settle()
 	h.everyCommand()
+	h.revokeAndReturn()
 	p.stop()
 	h.everyCommand()
+	h.revokeAndReturn()
 
 	all := h.printed() + strings.Join(h.said, "\n")
 	if !strings.Contains(all, `"level":"debug"`) || !strings.Contains(all, "dead letter") || !strings.Contains(all, "webhook delivery refused") {
@@ -116,10 +121,54 @@ func badDeliveries(t *testing.T, h *house, hook string) {
 // quote the query but no row.
 func (h *house) everyCommand() {
 	h.t.Helper()
-	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"status"}, {"status", "--json"}, {"webhook", "list"}, {"webhook", "list", "--json"},
-		{"webhook", "register"}, {"webhook", "delete"}, {"resync"}, {"verify"}, {"plan"}, {"replay", "--since", "1h"}, {"sql", "SELEC 1"}, {"sql", "SELECT nothing FROM tickets"}, {"sql", "SELECT * FROM nowhere"}} {
+	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"check", "--offline"}, {"check", "--offline", "--json"}, {"check", "--grants"}, {"check", "--grants", "--json"}, {"status"}, {"status", "--json"}, {"webhook", "list"}, {"webhook", "list", "--json"},
+		{"auth", "status"}, {"auth", "status", "--json"}, {"auth", "exchange", "--code", h.code()}, {"auth", "exchange", "--json", "--code", h.code()}, {"auth", "exchange", "--code", h.secret("1000.neverissued.code")},
+		{"auth", "exchange", "--code", h.secret("1000.no code.at all")}, {"auth", "login", "--wait", "50ms"}, {"auth", "revoke"}, {"connections", "list"}, {"connections", "list", "--json"},
+		{"connections", "show", "main"}, {"connections", "show", "main", "--json"}, {"connections", "show", "nobody"}, {"connections", "forget", "main"}, {"connections", "forget", "nobody"},
+		{"webhook", "register"}, {"webhook", "rotate"}, {"webhook", "rotate", "--json"}, {"webhook", "rotate", "--finish"}, {"webhook", "delete"}, {"resync"}, {"verify"}, {"plan"}, {"replay", "--since", "1h"}, {"sql", "SELEC 1"}, {"sql", "SELECT nothing FROM tickets"}, {"sql", "SELECT * FROM nowhere"}} {
 		h.deskhouse(append(args, "--log-level", "debug")...)
 	}
+	h.initialise()
+}
+
+// initialise has a configuration written, with a state key that nobody may see
+// either.
+func (h *house) initialise() {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	given := filepath.Join(dir, "given")
+	if err := os.WriteFile(given, []byte("simulated-secret\n"), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	h.must("init", "--yes", "--out", filepath.Join(dir, "deskhouse.yaml"), "--data-center", "us", "--org-id", "5", "--client-id", "1000.X", "--client-secret-file", given)
+	files, err := filepath.Glob(filepath.Join(dir, "*key*"))
+	if err != nil || len(files) != 1 {
+		h.t.Fatalf("files with the state key: %v, %v", files, err)
+	}
+	key, err := os.ReadFile(files[0])
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.secret(strings.TrimSpace(string(key)))
+}
+
+// revokeAndReturn takes the authorisation back, prints what there is to print
+// without one, and authorises again, by browser and by code.
+func (h *house) revokeAndReturn() {
+	h.t.Helper()
+	h.must("auth", "revoke", "--yes", "--log-level", "debug")
+	for _, args := range [][]string{{"auth", "revoke", "--yes", "--force", "--json"}, {"auth", "status"}, {"status"}, {"connections", "list"}, {"webhook", "list"}, {"check"}, {"plan"}} {
+		h.deskhouse(append(args, "--log-level", "debug")...)
+	}
+	denied := h.login("--log-level", "debug")
+	denied.open(denied.back(func(q url.Values) { q.Set("error", "access_denied"); q.Set("code", h.secret("1000.denied.code")) }))
+	denied.end()
+	v := h.login("--log-level", "debug")
+	v.open(v.consent)
+	if code := v.end(); code != exitDone {
+		h.t.Errorf("login: exit code %d\n%s", code, v.stderr.String())
+	}
+	h.must("auth", "exchange", "--code", h.code(), "--log-level", "debug")
 }
 
 // private is everything that may not be printed.
@@ -133,11 +182,11 @@ func (h *house) private(hookSecret string) map[string]string {
 		"state key as bytes": string(key), "hook secret": hookSecret, "signed token": "eyJ", "authorization header": "Zoho-oauthtoken", "planted text": marker}
 	h.mu.Lock()
 	for i, token := range h.tokens {
-		out[fmt.Sprintf("access token %d", i)] = token
+		out[fmt.Sprintf("token or code %d", i)] = token
 	}
 	h.mu.Unlock()
-	if len(h.tokens) == 0 || len(hookSecret) != 26 {
-		h.t.Fatal("no secrets to look for")
+	if len(h.tokens) < 10 || len(hookSecret) != 26 {
+		h.t.Fatalf("%d tokens and codes to look for, hook secret of %d characters", len(h.tokens), len(hookSecret))
 	}
 	for row := range h.portal.Truth("tickets") {
 		var ticket struct{ Subject, Description, Email, Phone string }

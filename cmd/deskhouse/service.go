@@ -54,6 +54,7 @@ func (c *core) serve(ctx context.Context) error {
 	if listeners.admin != nil {
 		g.Go(func() error { return serveHTTP(ctx, webhook.HTTPServer("", c.adminHandler()), listeners.admin) })
 	}
+	c.watchAuthorisations(ctx, g)
 	for _, p := range c.pipes {
 		g.Go(func() error {
 			if err := c.runPipe(ctx, p, pipeline.Follow); err != nil && ctx.Err() == nil {
@@ -148,7 +149,9 @@ func (c *core) runPipe(ctx context.Context, p *pipe, mode pipeline.Mode) error {
 	g.Go(func() error { return lease.Run(gctx) })
 	g.Go(func() error { return c.sync(gctx, p, lease, mode) })
 	if mode == pipeline.Follow {
-		g.Go(func() error { return c.keepHook(gctx, p) })
+		g.Go(func() error {
+			return p.conn.authorised.anew(gctx, func(ctx context.Context) error { return c.keepHook(ctx, p) })
+		})
 	}
 	err = g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
@@ -169,7 +172,8 @@ func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease, mode pipel
 	cfg := c.pipelineConfig(p, leader.epoch)
 	cfg.Mode = mode
 	s := pipeline.New(cfg, pipeline.Parts{Desk: p.conn.client, Warehouse: p.wh, KV: keyValues{c.store},
-		Events: eventLog{p.events}, Dead: letters{p.dead}, Purse: p.conn.client, Clock: c.clock, Log: c.log, Registerer: c.registry})
+		Events: eventLog{p.events}, Dead: letters{p.dead}, Purse: p.conn.client, Clock: c.clock, Log: c.log, Registerer: c.registry,
+		Regained: p.conn.authorised.regained})
 	p.mu.Lock()
 	p.sync, p.reason = s, ""
 	p.mu.Unlock()

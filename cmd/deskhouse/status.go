@@ -44,6 +44,7 @@ func printStatus(w io.Writer, st statusReply) {
 	fmt.Fprintf(w, "deskhouse %s, pid %d\n", st.Version, st.PID)
 	for _, p := range st.Pipelines {
 		fmt.Fprintf(w, "\npipeline %s → %s database %s\n", p.Name, p.Warehouse.URL, p.Warehouse.Database)
+		printPaused(w, p)
 		if !p.Running {
 			fmt.Fprintf(w, "  not running: %s\n", p.Reason)
 			continue
@@ -56,9 +57,13 @@ func printStatus(w io.Writer, st statusReply) {
 		printHydration(w, p.Tables)
 		printAhead(w, p)
 		fmt.Fprintf(w, "events waiting: %d   re-reads queued: %d   webhooks: %v\n", waiting(p), p.Rereads, p.Webhooks)
+		if p.HookFault != "" {
+			fmt.Fprintf(w, "webhook not as it should be, polls find what it misses: %s\n", p.HookFault)
+		}
 	}
 	for _, c := range st.Connections {
 		fmt.Fprintf(w, "\nconnection %s: %d credits spent today, %s left, %d of %d calls in flight\n", c.Name, c.CreditsSpent, known(c.CreditsRemaining), c.CallsInFlight, c.CallLimit)
+		printAuthorisation(w, c)
 		if c.WaitingUntil != nil {
 			fmt.Fprintf(w, "  waiting until %s: %s\n", clock(c.WaitingUntil), c.WaitingFor)
 		}
