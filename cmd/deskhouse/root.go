@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -89,6 +90,12 @@ func (o *options) load() (*config.Config, error) {
 	return config.Load(o.config, os.Getenv)
 }
 
+// logTimes sets what zerolog keeps for the whole process.
+var logTimes = sync.OnceFunc(func() {
+	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+})
+
 // logger writes to stderr, or to out in its place: JSON for programs, one
 // readable line a message on a terminal.
 func (o *options) logger(out io.Writer) (zerolog.Logger, error) {
@@ -103,7 +110,6 @@ func (o *options) logger(out io.Writer) (zerolog.Logger, error) {
 	case o.logFormat != "" && o.logFormat != "json":
 		return zerolog.Nop(), &exitError{exitUsage, fmt.Errorf("--log-format %q: want json or console", o.logFormat)}
 	}
-	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
-	zerolog.TimeFieldFormat = time.RFC3339Nano
+	logTimes()
 	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
 }

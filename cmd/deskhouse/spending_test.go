@@ -67,7 +67,7 @@ func TestSpoiledCreditsAreIgnoredWithALogLine(t *testing.T) {
 	}
 	end()
 	said := &bytes.Buffer{}
-	c, end = h.opened(zerolog.New(said))
+	c, end = h.opened(zerolog.New(zerolog.SyncWriter(said)))
 	if got := connStatus(c.conns["main"]); got.CreditsSpent != 0 || got.CreditsRemaining != -1 {
 		t.Errorf("status says %+v", got)
 	}
