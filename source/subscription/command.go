@@ -52,13 +52,23 @@ func (k *Keeper) Remove(ctx context.Context) (r Removal, err error) {
 	return r, err
 }
 
+// unlicensed reports whether the portal's edition refuses webhooks as such (OAS Common.json): no removal can ever succeed.
+func unlicensed(err error) bool {
+	var call *source.CallError
+	return errors.As(err, &call) && call.Code == "LICENSE_ACCESS_LIMITED"
+}
+
 func (k *Keeper) remove(ctx context.Context, s Subscription, r *Removal) error {
 	seen, err := k.look(ctx, &s)
-	if err != nil && s.Wanted && len(s.IDs) == 0 {
+	switch {
+	case unlicensed(err):
+		r.Left = []string{"the portal's edition has no webhooks any more, so none can be listed or deleted; what is still there is switched off by Zoho"}
+		s.Wanted, s.IDs = false, nil
+		return k.save(ctx, s)
+	case err != nil && s.Wanted && len(s.IDs) == 0:
 		s.Wanted = false // or it would register itself as soon as it may
 		return errors.Join(err, k.save(ctx, s))
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	kept := s.Wanted || len(seen.here) > 0

@@ -29,6 +29,8 @@ func (k *Keeper) once(ctx context.Context, s Subscription, do aboutAway) error {
 	}
 	seen, err := k.look(ctx, &s)
 	switch {
+	case !s.Wanted && unlicensed(err):
+		return nil // there is nothing, and nobody asked for any
 	case err != nil:
 		return err
 	case s.Wanted && len(seen.here) > 0:

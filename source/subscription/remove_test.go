@@ -100,3 +100,19 @@ func TestRemoveOfWhatWasNeverMade(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoveOnAnEditionWithoutWebhooks: a portal that was downgraded lets nobody list or delete; the subscription is given up.
+func TestRemoveOnAnEditionWithoutWebhooks(t *testing.T) {
+	d := newDeskSite(t, desksim.Config{})
+	d.must(d.keeper.Register(t.Context()))
+	d.portal.Faults().RefuseLicense("webhooks", true)
+	if r, err := d.keeper.Remove(t.Context()); err != nil || len(r.Left) != 1 || len(r.Deleted) != 0 {
+		t.Fatalf("removed %+v, %v", r, err)
+	}
+	d.after(CheckEvery)
+	d.open()
+	d.after(CheckEvery)
+	if d.keeper.Current().Wanted || d.keeper.Problem() != nil {
+		t.Errorf("wanted %v, problem %+v", d.keeper.Current().Wanted, d.keeper.Problem())
+	}
+}

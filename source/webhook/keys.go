@@ -12,6 +12,7 @@ import (
 
 	"github.com/jonboulle/clockwork"
 	"github.com/lestrrat-go/jwx/v3/jwk"
+	"golang.org/x/time/rate"
 )
 
 // ErrUnknownKey says that Zoho's current keys hold none with that id.
@@ -25,8 +26,10 @@ type KeySet interface {
 }
 
 const (
-	// refetchEvery bounds the requests that tokens with invented key ids can cause.
+	// refetchEvery bounds the requests that tokens with invented key ids can cause, after a few that go at once: keys may be
+	// rotated just after they were fetched.
 	refetchEvery = 10 * time.Second
+	refetchBurst = 3
 	// refreshEvery is when keys are fetched again although they are known, so that a withdrawn one is not trusted for ever.
 	refreshEvery = time.Hour
 	// fetchTimeout leaves time to append within the 5 s that Zoho waits.
@@ -35,7 +38,7 @@ const (
 )
 
 // Keys is a KeySet fetched from a JWKS URL (https://<Desk host>/.well-known/jwks.json, one a data centre) and kept by key
-// id. It fetches when a key is unknown, at most every ten seconds, successful or not, and hourly while Run runs. One fetch
+// id. It fetches when a key is unknown, three times at once and then every ten seconds at most, when Run begins, and hourly while it runs. One fetch
 // at a time; a key that is held is given out at once, whatever a fetch does meanwhile, and stays in use while the URL does
 // not answer. Safe for concurrent use.
 type Keys struct {
@@ -45,16 +48,18 @@ type Keys struct {
 
 	held atomic.Pointer[keyring]
 
-	turn    chan struct{} // held by the one that fetches; guards the two below
+	turn    chan struct{} // held by the one that fetches; guards those below
 	tried   time.Time
 	lastErr error
+	burst   *rate.Limiter
 }
 
 type keyring struct{ byID map[string]*rsa.PublicKey }
 
 // NewKeys makes no request yet. A nil transport means http.DefaultTransport.
 func NewKeys(url string, transport http.RoundTripper, clock clockwork.Clock) *Keys {
-	return &Keys{url: url, client: &http.Client{Transport: transport, Timeout: fetchTimeout}, clock: clock, turn: make(chan struct{}, 1)}
+	return &Keys{url: url, client: &http.Client{Transport: transport, Timeout: fetchTimeout}, clock: clock, turn: make(chan struct{}, 1),
+		burst: rate.NewLimiter(rate.Every(refetchEvery), refetchBurst)}
 }
 
 var _ KeySet = (*Keys)(nil)
@@ -71,7 +76,7 @@ func (k *Keys) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	if key := k.held.Load().find(kid); key != nil { // fetched by the one before
 		return key, nil
 	}
-	if k.tried.IsZero() || k.clock.Since(k.tried) >= refetchEvery {
+	if k.mayFetch() {
 		k.refetch(ctx)
 	}
 	if key := k.held.Load().find(kid); key != nil {
@@ -83,9 +88,25 @@ func (k *Keys) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return nil, ErrUnknownKey
 }
 
-// Run keeps the keys fresh until ctx ends, and returns its error. Keys that nobody asked for are not fetched. Without it
-// everything works, except that a withdrawn key stays in use.
+// mayFetch reports whether an unknown key is a reason to fetch. A URL that failed is left alone for a while: each try may
+// take seconds, and deliveries wait for it. The caller has the turn.
+func (k *Keys) mayFetch() bool {
+	now := k.clock.Now()
+	if k.tried.IsZero() || now.Sub(k.tried) >= refetchEvery {
+		k.burst.AllowN(now, 1) // counts, whatever it says
+		return true
+	}
+	return k.lastErr == nil && k.burst.AllowN(now, 1)
+}
+
+// Run fetches the keys, so that no delivery has to wait for them, and keeps them fresh until ctx ends, whose error it
+// returns. Without it everything works, except that a withdrawn key stays in use.
 func (k *Keys) Run(ctx context.Context) error {
+	if k.held.Load() == nil {
+		if err := k.refresh(ctx); err != nil {
+			return err
+		}
+	}
 	ticker := k.clock.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	for {
@@ -100,15 +121,13 @@ func (k *Keys) Run(ctx context.Context) error {
 	}
 }
 
-// refresh fetches keys that are held already. A fetch that fails leaves them; only ctx's error is returned.
+// refresh fetches all keys. A fetch that fails leaves those that are held; only ctx's error is returned.
 func (k *Keys) refresh(ctx context.Context) error {
 	if err := k.take(ctx); err != nil {
 		return err
 	}
 	defer k.give()
-	if k.held.Load() != nil {
-		k.refetch(ctx)
-	}
+	k.refetch(ctx)
 	return nil
 }
 

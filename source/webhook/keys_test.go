@@ -31,17 +31,24 @@ func TestKeysAreFetchedOnceAndKept(t *testing.T) {
 	}
 	jwks.wantRequests(t, 1)
 
-	// A key rotated in is fetched when it is first seen, but not more often than every ten seconds.
+	// A key rotated in is fetched when it is first seen, also just after a fetch; but after a few such fetches only every ten
+	// seconds.
 	jwks.publish(t, "k1", "k2")
-	if _, err := keys.Key(t.Context(), "k2"); !errors.Is(err, ErrUnknownKey) {
-		t.Errorf("within ten seconds: %v", err)
-	}
-	jwks.wantRequests(t, 1)
-	clock.Advance(refetchEvery)
 	if key, err := keys.Key(t.Context(), "k2"); err != nil || !key.Equal(rsaKeys()[1].Public()) {
-		t.Errorf("after ten seconds: %v, %v", key, err)
+		t.Errorf("at once: %v, %v", key, err)
 	}
 	jwks.wantRequests(t, 2)
+	_, _ = keys.Key(t.Context(), "invented")
+	jwks.publish(t, "k1", "k3")
+	if _, err := keys.Key(t.Context(), "k3"); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("the fourth within ten seconds: %v", err)
+	}
+	jwks.wantRequests(t, 3)
+	clock.Advance(refetchEvery)
+	if _, err := keys.Key(t.Context(), "k3"); err != nil {
+		t.Errorf("after ten seconds: %v", err)
+	}
+	jwks.wantRequests(t, 4)
 
 	// A key taken away is not trusted for more than an hour.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -61,7 +68,7 @@ func TestKeysAreFetchedOnceAndKept(t *testing.T) {
 	if _, err := keys.Key(t.Context(), "k1"); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("withdrawn key: %v", err)
 	}
-	jwks.wantRequests(t, 3)
+	jwks.wantRequests(t, 6) // the last of them looked for k1
 }
 
 // TestNobodyWaitsForKeysThatAreHeld: while a fetch hangs, and while others wait for it, held keys are given out at once, and
@@ -97,7 +104,7 @@ func TestNobodyWaitsForKeysThatAreHeld(t *testing.T) {
 	jwks.wantRequests(t, 2)
 }
 
-// TestInventedKeyIDsCauseFewFetches: ten thousand of them in ten seconds cause one.
+// TestInventedKeyIDsCauseFewFetches: ten thousand of them in ten seconds cause three.
 func TestInventedKeyIDsCauseFewFetches(t *testing.T) {
 	clock := clockwork.NewFakeClockAt(now)
 	jwks := newJWKS(t, "k1")
@@ -107,7 +114,7 @@ func TestInventedKeyIDsCauseFewFetches(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	jwks.wantRequests(t, 1)
+	jwks.wantRequests(t, refetchBurst)
 }
 
 func TestKeysOutliveAnOutage(t *testing.T) {
@@ -143,15 +150,16 @@ func TestUnusableKeySets(t *testing.T) {
 	}
 }
 
-// TestKeysDown: when the keys cannot be fetched it is not the sender's fault, so 503, in both modes.
+// TestKeysDown: when the keys cannot be fetched it is not the sender's fault, so 503 where a token is required; where not, it is
+// taken like one without a token.
 func TestKeysDown(t *testing.T) {
-	for _, mode := range []mode{ifPresent, required} {
+	for mode, want := range map[mode]struct{ status, events int }{ifPresent: {http.StatusOK, 2}, required: {http.StatusServiceUnavailable, 1}} {
 		f := start(t, func(f *fixture, _ *Config, r *Route) {
 			mode.of(r)
 			f.jwks.broken.Store(true)
 		})
 		token := goodToken().sign(t)
-		if got := f.post(token, ticketAdd); got != http.StatusServiceUnavailable {
+		if got := f.post(token, ticketAdd); got != want.status {
 			t.Errorf("%s: status %d", mode, got)
 		}
 		f.jwks.broken.Store(false)
@@ -159,9 +167,27 @@ func TestKeysDown(t *testing.T) {
 		if got := f.post(token, ticketAdd); got != http.StatusOK {
 			t.Errorf("%s: status %d once the keys are back", mode, got)
 		}
-		if events, _ := f.log.events(t); len(events) != 1 {
+		if events, _ := f.log.events(t); len(events) != want.events {
 			t.Errorf("%s: %d events", mode, len(events))
 		}
+	}
+}
+
+// TestKeysAreThereBeforeTheFirstDelivery: an outage later on does no harm.
+func TestKeysAreThereBeforeTheFirstDelivery(t *testing.T) {
+	clock := clockwork.NewFakeClockAt(now)
+	jwks := newJWKS(t, "k1")
+	jwks.served = make(chan struct{}, 1)
+	keys := NewKeys(jwks.URL, nil, clock)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- keys.Run(ctx) }()
+	<-jwks.served
+	cancel()
+	<-ended
+	jwks.broken.Store(true)
+	if _, err := keys.Key(t.Context(), "k1"); err != nil {
+		t.Error(err)
 	}
 }
 

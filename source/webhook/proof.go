@@ -28,7 +28,8 @@ var (
 	ErrBadProof = errors.New("token not valid")
 	// ErrForeignProof: a valid one of another portal or another subscription; answered 403.
 	ErrForeignProof = errors.New("token of another portal or webhook")
-	// ErrCannotJudge: the means to judge it are not at hand, which is not the sender's fault; answered 503.
+	// ErrCannotJudge: the means to judge it are not at hand, which is not the sender's fault; answered 503 where a proof is
+	// required, and taken for ErrNoProof where not.
 	ErrCannotJudge = errors.New("signing keys not available")
 )
 

@@ -42,7 +42,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, route *boundRou
 	if route.Proof != nil {
 		d.proof = route.Proof.InHeader(r.Context(), r.Header)
 	}
-	if o, refused := unproven(d.proof); refused {
+	if o, refused := d.unproven(); refused {
 		return d.refuse(o)
 	}
 	weight := s.maxBody
@@ -62,23 +62,24 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, route *boundRou
 		}
 		return d.refuse(cutOff)
 	}
-	if route.Proof != nil && d.proof != nil {
+	if route.Proof != nil && errors.Is(d.proof, ErrNoProof) {
 		d.proof = route.Proof.InBody(body.Bytes())
 	}
-	if o, refused := unproven(d.proof); refused {
+	if o, refused := d.unproven(); refused {
 		return d.refuse(o)
 	}
 	return d.take(r.Context(), body.Bytes())
 }
 
-// unproven says how to refuse a delivery whose proof is wrong; one that has none is decided about by what it holds.
-func unproven(proof error) (o outcome, refused bool) {
+// unproven says how to refuse a delivery whose proof is wrong; one that has none is decided about by what it holds. So is one
+// whose proof cannot be judged where none is required: what comes without is taken too, and a sender may not ask twice.
+func (d *delivery) unproven() (o outcome, refused bool) {
 	switch {
-	case proof == nil || errors.Is(proof, ErrNoProof):
+	case d.proof == nil || errors.Is(d.proof, ErrNoProof):
 		return outcome{}, false
-	case errors.Is(proof, ErrCannotJudge):
-		return noKeys, true
-	case errors.Is(proof, ErrForeignProof):
+	case errors.Is(d.proof, ErrCannotJudge):
+		return noKeys, d.route.ProofRequired
+	case errors.Is(d.proof, ErrForeignProof):
 		return foreign, true
 	}
 	return badToken, true
