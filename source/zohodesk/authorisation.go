@@ -80,6 +80,8 @@ func (c credentials) stands(t Token, g grant, now time.Time) (state, reason stri
 			reason += "; without the refresh_token in the configuration the authorisation of " + day(t.Obtained) + " is used again"
 		}
 		return StateNeeds, reason
+	case f.doubtful():
+		return g.state, f.answered() + "; the newest one is tried again"
 	case f != nil && now.Before(f.Until):
 		return g.state, "zoho gives no access token now; it is asked again at " + f.Until.UTC().Format("15:04 UTC on 2006-01-02")
 	case (g.trial || t.Obtained.IsZero()) && t.Access == "":

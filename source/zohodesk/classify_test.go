@@ -20,7 +20,7 @@ type action string
 const (
 	actRetry   action = "repeats it with back-off, eight tries"
 	actFewer   action = "repeats it with back-off, four tries"
-	actRefresh action = "gets another token, tries once more, then the connection stops"
+	actRefresh action = "gets another token, tries that for a minute and a half, then the connection stops"
 	actRenew   action = "gets another token, then repeats it with back-off"
 	actWait    action = "holds every call back and sends it again"
 	actSkip    action = "says at once that this is not to be had"
@@ -151,7 +151,7 @@ func seen(z *scripted, fault source.Fault) action {
 	switch [2]int{len(z.sent()), z.granted()} {
 	case [2]int{1, 1}:
 		return once[fault]
-	case [2]int{2, 2}:
+	case [2]int{2 + len(doubtPauses), 2}:
 		return actRefresh
 	case [2]int{4, 1}:
 		return actFewer

@@ -28,7 +28,8 @@ func (c *Client) AuthorizeURL(redirect, state string) string {
 // and a refresh token in the configuration is no longer used until it changes.
 // redirect is the URL the code was sent to, "" for a self client's. A code
 // works once and for minutes only. Where the connection works already, the new
-// token must see its portal, otherwise it is revoked again and nothing changes.
+// token must be its portal's, otherwise it is revoked again and nothing changes.
+// The stored refresh token that it replaces is revoked; the configuration's never is.
 // Errors are ctx's, the store's or a *source.CallError; none of them has the code.
 func (c *Client) Exchange(ctx context.Context, code, redirect string) error {
 	return c.ExchangeAt(ctx, "", code, redirect)
@@ -97,7 +98,9 @@ func (k *tokenKeeper) exchange(ctx context.Context, c *Client, at, code, redirec
 			return k.giveBack(ctx, c.rt, got.refresh, err)
 		}
 	}
+	var old Token
 	err := k.write(ctx, func(t *Token) error {
+		old = *t
 		*t = Token{Access: got.access, Renew: got.renew, Expires: got.expires, Scope: got.scope, Obtained: asked,
 			Refresh: got.refresh, Client: k.creds.client(), Server: at, ConfigSeen: first(k.creds.seen(), t.ConfigSeen),
 			RefreshHash: k.creds.of(got.refresh), Throttled: t.Throttled}
@@ -108,6 +111,7 @@ func (k *tokenKeeper) exchange(ctx context.Context, c *Client, at, code, redirec
 		return fmt.Errorf("store the new authorisation of connection %s: %w", k.creds.connection, err)
 	}
 	k.log.Info().Strs("scopes", splitScopes(got.scope)).Msg("connection authorised")
+	k.retire(ctx, c.rt, old, got.refresh)
 	return k.misplaced()
 }
 

@@ -48,6 +48,7 @@ type tokenKeeper struct {
 	saveAt    time.Time // with dirty: when storing it is tried again
 	refused   string    // access token that Desk refused, though it may be stored
 	refusedAt time.Time // of refused, zero once Desk took a token
+	probed    time.Time // when a token in doubt was last tried
 	turns     int64     // token requests answered, well or badly
 	failure   *source.CallError
 	retryAt   time.Time // with failure: nothing is sent before
@@ -66,6 +67,18 @@ func newTokenKeeper(cfg Config, e endpoints, desk string, log zerolog.Logger) *t
 // is none, or when less than five minutes of its life are left; in that time
 // others go on with the old one. Errors are ctx's or a *source.CallError.
 func (k *tokenKeeper) access(ctx context.Context, rt http.RoundTripper) (string, error) {
+	access, err := k.believed(ctx, rt)
+	if err != nil {
+		return "", err
+	}
+	if failed := k.doubted(); failed != nil {
+		return "", failed
+	}
+	return access, nil
+}
+
+// believed is access without a look at what Desk said of the token.
+func (k *tokenKeeper) believed(ctx context.Context, rt http.RoundTripper) (string, error) {
 	old, fresh, turn := k.current()
 	if fresh {
 		k.storeAgain(ctx)
@@ -160,6 +173,9 @@ func (f *TokenFailure) holds(now time.Time) bool {
 
 // failed is a stored failure as it was told first.
 func (c credentials) failed(f *TokenFailure) *source.CallError {
+	if f.doubtful() {
+		return &source.CallError{Fault: source.FaultRetry, Op: "access token", Status: f.Status, Code: f.Code, Err: errDoubted}
+	}
 	if f.Desk {
 		return &source.CallError{Fault: source.FaultUnauthorized, Op: "access token", Status: f.Status, Code: f.Code, Detail: freshRefused, Hint: c.named(hintFresh)}
 	}
@@ -175,6 +191,9 @@ func (k *tokenKeeper) waiting() (time.Time, string) {
 	old, _, _ := k.current()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if f := k.token.Failure; f.doubtful() && f.holds(k.clock.Now()) {
+		return f.Until.UTC(), freshRefused
+	}
 	if old != "" || k.failure == nil || k.failure.Fault != source.FaultRetry || !k.clock.Now().Before(k.retryAt) {
 		return time.Time{}, ""
 	}

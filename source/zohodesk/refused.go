@@ -12,39 +12,47 @@ const freshRefused = "Zoho Desk refuses fresh access tokens"
 // reject says that Desk refused a token: the next one who needs one asks for
 // another. Of many callers that were refused with the same token, the first does
 // it. Where Desk refused the one before as well and took none between, another
-// one is of no use, and none is asked for in the next ten minutes: a refusal in
-// Desk's own words is noted, and stop tells that it was; one that may be a
-// gateway's leaves the token as it is.
-func (k *tokenKeeper) reject(ctx context.Context, access string, why *source.CallError) (stop bool) {
+// one is of no use, and none is asked for: a refusal in Desk's own words puts the
+// newest one in doubt, and wait is how long it is not tried again. One that is
+// refused to the end of that is condemned for ten minutes, and stop tells that it
+// was. A refusal that may be a gateway's leaves the token as it is.
+func (k *tokenKeeper) reject(ctx context.Context, access string, why *source.CallError) (wait time.Duration, stop bool) {
 	k.mu.Lock()
 	now, last := k.clock.Now().UTC(), k.token.Failure
-	blamed := last != nil && last.Desk
-	again := blamed || !k.refusedAt.IsZero() && now.Sub(k.refusedAt) < tokenWindow
+	if last != nil && !last.Desk {
+		last = nil
+	}
+	again := last != nil || !k.refusedAt.IsZero() && now.Sub(k.refusedAt) < tokenWindow
 	switch {
 	case k.token.Access != access || again && why.Fault != source.FaultUnauthorized:
 		k.mu.Unlock()
-		return false
+		return 0, false
 	case !again:
 		k.token.Access, k.refused, k.refusedAt, k.short = "", access, now, false
 		k.mu.Unlock()
-		return false
+		return 0, false
+	case last.doubtful() && last.holds(now): // sent before another caller was refused
+		k.mu.Unlock()
+		return last.Until.Sub(now), false
 	}
 	refresh := k.grant.refresh
-	f := &TokenFailure{Of: k.creds.attempt(refresh), Code: why.Code, Status: why.Status, At: now, Until: now.Add(tokenWindow), Desk: true}
-	if blamed {
-		f.At = last.At
+	f := last.refusedAgain(now)
+	f.Of, f.Code, f.Status = k.creds.attempt(refresh), why.Code, why.Status
+	k.refusedAt, k.short = now, false
+	k.token.Failure = f
+	if !f.doubtful() {
+		k.token.Access, k.refused = "", access
+		k.failure, k.retryAt = k.creds.failed(f), f.Until
 	}
-	k.token.Access, k.refused, k.refusedAt, k.short = "", access, now, false
-	k.token.Failure, k.failure, k.retryAt = f, k.creds.failed(f), f.Until
 	k.mu.Unlock()
-	k.log.Warn().Str("code", why.Code).Int("status", why.Status).Msg(freshRefused)
+	k.log.Warn().Str("code", why.Code).Int("status", why.Status).Time("again", f.Until).Msg(freshRefused)
 	k.amend(ctx, refresh, func(t *Token) {
 		t.Failure = f
-		if t.Access == access {
+		if t.Access == access && !f.doubtful() {
 			t.Access = ""
 		}
 	})
-	return true
+	return f.Until.Sub(now), !f.doubtful()
 }
 
 // served says that Desk took a token: whatever was held against it is over.

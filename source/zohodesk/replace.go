@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -47,27 +48,57 @@ const (
 )
 
 // seesPortal asks with an access token that is not in use yet whether it is the
-// connection's portal's. It does not wait for credits: a person waits.
+// connection's portal's: whether the user belongs to it, and whether the token is
+// bound to it, for /organizations lists all of the user's. It does not wait for
+// credits: a person waits.
 func (c *Client) seesPortal(ctx context.Context, access string) error {
 	ctx, cancel := withTimeout(ctx, c.clock, proofTimeout)
 	defer cancel()
 	var seen []Organization
-	cl, waits := listOrganizations(&seen), c.newBackOff()
+	if err := c.prove(ctx, listOrganizations(&seen), access); err != nil {
+		return fmt.Errorf("whether the new token is the portal's cannot be told: %w", err)
+	}
+	if err := c.isAmong(seen); err != nil {
+		return err
+	}
+	err := c.prove(ctx, oneDepartment(), access)
+	switch {
+	case err == nil || source.IsFault(err, source.FaultForbidden):
+		return nil // what it may not do is told by check
+	case ofOtherPortal(err):
+		return &source.CallError{Fault: source.FaultInvalid, Op: opToken, Hint: "choose the right portal at the consent, or correct org_id",
+			Detail: "the consent was given for another portal than org_id " + c.orgID + "; the user's portals are " + PortalNames(seen)}
+	}
+	return fmt.Errorf("whether the new token is the portal's cannot be told: %w", err)
+}
+
+// prove makes a call with a token that is not in use yet, a few times if need be.
+func (c *Client) prove(ctx context.Context, cl *call, access string) error {
+	waits := c.newBackOff()
 	for try := 1; ; try++ {
 		r, _, err := c.ask(ctx, cl, access)
 		if err == nil {
 			err = c.decode(cl, r)
 		}
-		switch {
-		case err == nil:
-			return c.isAmong(seen)
-		case try == proofTries || source.IsFault(err, source.FaultForbidden):
-			return fmt.Errorf("whether the new token is the portal's cannot be told: %w", err)
+		if err == nil || try == proofTries || source.IsFault(err, source.FaultForbidden) || ofOtherPortal(err) {
+			return err
 		}
 		if err := sleep(ctx, c.clock, waits.NextBackOff()); err != nil {
-			return fmt.Errorf("whether the new token is the portal's cannot be told: %w", err)
+			return err
 		}
 	}
+}
+
+// oneDepartment is a cheap call that Zoho answers only for the portal that a
+// token is bound to. A portal has at least one department.
+func oneDepartment() *call {
+	return &call{endpoint: "departments", method: "GET", path: "departments", query: url.Values{"limit": {"1"}},
+		priority: source.ForReread, weight: weightOfList(0)}
+}
+
+func ofOtherPortal(err error) bool {
+	var failed *source.CallError
+	return errors.As(err, &failed) && failed.Code == "OAUTH_ORG_MISMATCH"
 }
 
 func (c *Client) isAmong(seen []Organization) error {
@@ -90,4 +121,17 @@ func (k *tokenKeeper) giveBack(ctx context.Context, rt http.RoundTripper, refres
 		return errors.Join(fmt.Errorf("%w; %s", why, kept), fmt.Errorf("revoke the new token, which is not used: %w", err))
 	}
 	return fmt.Errorf("%w; %s, and the new token was revoked", why, kept)
+}
+
+// retire revokes the stored refresh token that a new one has replaced, so that a
+// later Revoke leaves none alive. The configuration's is its owner's to revoke.
+func (k *tokenKeeper) retire(ctx context.Context, rt http.RoundTripper, old Token, by string) {
+	if old.Refresh == "" || old.Refresh == by || old.Refresh == k.creds.refresh {
+		return
+	}
+	ctx, cancel := withTimeout(context.WithoutCancel(ctx), k.clock, saveTimeout)
+	defer cancel()
+	if err := k.oauth.revoke(ctx, rt, k.creds.endpoints.revokeURL(old.Server), old.Refresh); err != nil {
+		k.log.Warn().Err(err).Msg("the refresh token that was replaced is not used any more, but could not be revoked")
+	}
 }

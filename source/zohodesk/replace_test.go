@@ -2,11 +2,15 @@ package zohodesk
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"deskhouse/source"
 	"deskhouse/source/desksim"
@@ -153,6 +157,127 @@ func TestTokenThatDoesNotServeReplacesNothingThatWorks(t *testing.T) {
 			})
 		})
 	}
+}
+
+// boundElsewhere answers for departments as the test says; /organizations is the
+// portal's own, and lists it whatever portal the token is bound to.
+func boundElsewhere(reply func() *http.Response) func(http.RoundTripper) http.RoundTripper {
+	return func(rt http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/api/v1/departments" && r.Header.Get("orgId") != "" {
+				return reply(), nil
+			}
+			return rt.RoundTrip(r)
+		})
+	}
+}
+
+// A token bound to another portal sees this one in /organizations, and is refused
+// by every call for it.
+func TestTokenBoundToAnotherPortalReplacesNothingThatWorks(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		says   string // "" = it is taken
+	}{
+		"another portal":  {403, `{"errorCode":"OAUTH_ORG_MISMATCH","message":"x"}`, "given for another portal than org_id 60000000001; the user's portals are 60000000001 (Zylker)"},
+		"scope missing":   {403, `{"errorCode":"SCOPE_MISMATCH","message":"x"}`, ""},
+		"profile forbids": {403, `{"errorCode":"FORBIDDEN","message":"x"}`, ""},
+		"no department":   {204, "", ""},
+		"no answer":       {502, "<html>", "cannot be told"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				portal, client, store := working(t, boundElsewhere(func() *http.Response { return answer(c.status, c.body) }))
+				before, _, _ := store.LoadToken(t.Context())
+				err := client.Exchange(t.Context(), portal.SelfClientCode(Scopes()...), "")
+				after, _, _ := store.LoadToken(t.Context())
+				if c.says == "" {
+					if err != nil || after.Refresh == before.Refresh {
+						t.Errorf("not taken: %v", err)
+					}
+					return
+				}
+				if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "stays authorised as it was, and the new token was revoked") || after.Refresh != before.Refresh {
+					t.Errorf("got %v", err)
+				}
+				servesAfter(t, client, "a token of another portal")
+			})
+		})
+	}
+}
+
+// An exchange revokes the stored token it replaces, after the new one is stored,
+// and never the configuration's; `auth revoke` then leaves none alive.
+func TestExchangeRevokesTheStoredTokenItReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var store *inMemory
+		var revoked []string
+		watch := func(rt http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/revoke") {
+					body, _ := io.ReadAll(r.Body)
+					form, _ := url.ParseQuery(string(body))
+					if stored, _, _ := store.LoadToken(t.Context()); stored.Refresh == form.Get("token") {
+						t.Error("revoked before the new one was stored")
+					}
+					revoked = append(revoked, form.Get("token"))
+					r.Body = io.NopCloser(strings.NewReader(string(body)))
+				}
+				return rt.RoundTrip(r)
+			})
+		}
+		portal, _, kept := working(t, nil)
+		store = kept
+		old, _, _ := store.LoadToken(t.Context())
+		c := another(t, portal, store, watch, withoutToken)
+		if err := c.Exchange(t.Context(), portal.SelfClientCode(Scopes()...), ""); err != nil {
+			t.Fatal(err)
+		}
+		if len(revoked) != 1 || revoked[0] != old.Refresh {
+			t.Errorf("%d were revoked, want the one that was stored", len(revoked))
+		}
+		servesAfter(t, c, "the next exchange")
+
+		// The same token in the state and in the configuration is left alone.
+		both := another(t, portal, store, watch)
+		stored, revision, _ := store.LoadToken(t.Context())
+		stored.Refresh, stored.ConfigSeen = both.tokens.creds.refresh, both.tokens.creds.seen()
+		if _, err := store.SaveToken(t.Context(), stored, revision); err != nil {
+			t.Fatal(err)
+		}
+		if err := both.Exchange(t.Context(), portal.SelfClientCode(Scopes()...), ""); err != nil {
+			t.Fatal(err)
+		}
+		if len(revoked) != 1 || portal.AccessToken() == "" {
+			t.Error("the configuration's refresh token is dead")
+		}
+	})
+}
+
+// A revocation of the old token that fails costs one line of the log.
+func TestExchangeSucceedsThoughTheOldTokenCannotBeRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := func(rt http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/revoke") {
+					return answer(503, "<html>"), nil
+				}
+				return rt.RoundTrip(r)
+			})
+		}
+		portal, _, store := working(t, nil)
+		old, _, _ := store.LoadToken(t.Context())
+		var log strings.Builder
+		c := another(t, portal, store, fails, withoutToken, func(cfg *Config) { cfg.Logger = zerolog.New(&log) })
+		if err := c.Exchange(t.Context(), portal.SelfClientCode(Scopes()...), ""); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(log.String(), `"level":"warn"`) != 1 || strings.Contains(log.String(), old.Refresh) {
+			t.Errorf("logged %s", log.String())
+		}
+		servesAfter(t, c, "a revocation that failed")
+	})
 }
 
 // Where nothing works the tokens are kept: correcting org_id is all there is left

@@ -43,13 +43,26 @@ func (c *Client) do(ctx context.Context, cl *call) (reply, error) {
 		if !errors.As(err, &failed) {
 			return r, fmt.Errorf("%s: %w", cl.op(), err) // ctx ended
 		}
+		if v.refresh && (!refreshed || failed.Fault == source.FaultUnauthorized) {
+			wait, stop := c.tokens.reject(ctx, r.access, failed)
+			switch {
+			case stop:
+				return r, failed
+			case wait == 0 && !refreshed:
+				refreshed = true
+				continue
+			}
+			failed = unsure(failed, wait)
+		}
 		switch {
-		case v.refresh && (!refreshed || failed.Fault == source.FaultUnauthorized):
-			if c.tokens.reject(ctx, r.access, failed) || refreshed {
+		case errors.Is(failed, errDoubted):
+			if cl.hurried && failed.Wait > hurry {
 				return r, failed
 			}
-			refreshed = true
-			continue
+			if err := sleep(ctx, c.clock, failed.Wait); err != nil {
+				return r, fmt.Errorf("%w (no further try: %w)", failed, err)
+			}
+			continue // no token is in doubt for long
 		case v.throttle == creditsGone:
 			continue // the governor holds every call back until Zoho's Retry-After
 		case cl.final(failed, v, try, r.access != ""):

@@ -56,6 +56,9 @@ type TokenFailure struct {
 	// Desk refused the token. That is over when Desk has taken one, not when
 	// another one was given.
 	Desk bool `json:",omitempty"`
+	// Doubt counts Desk's refusals while the token in hand is still tried again;
+	// 0 once it is condemned.
+	Doubt int `json:",omitempty"`
 }
 
 // String keeps the token out of logs and errors.

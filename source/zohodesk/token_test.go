@@ -249,8 +249,8 @@ func TestSecondRefusalStopsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &scripted{api: always(401, `{"errorCode":"INVALID_OAUTH","message":"The OAuth Token you provided is invalid."}`)}
 		err := searchTickets(newClient(t, z))
-		if !source.IsFault(err, source.FaultUnauthorized) || z.granted() != 2 || len(z.sent()) != 2 {
-			t.Errorf("%v after %d tokens and %d calls, want unauthorised after 2 and 2", err, z.granted(), len(z.sent()))
+		if !source.IsFault(err, source.FaultUnauthorized) || z.granted() != 2 || len(z.sent()) != 6 {
+			t.Errorf("%v after %d tokens and %d calls, want unauthorised after 2 and 6", err, z.granted(), len(z.sent()))
 		}
 	})
 }
