@@ -34,7 +34,7 @@ const maxFileBytes = 256 << 10
 func Load(path string, getenv func(string) string) (*Config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, &Error{File: path, Problem: fileProblem(err), Fix: "name the file with --config"}
+		return nil, &Error{File: path, Problem: fileProblem(err), Fix: "name the file with --config, or make one with: deskhouse init"}
 	}
 	if info.Size() > maxFileBytes {
 		return nil, &Error{File: path, Problem: fmt.Sprintf("is larger than %d KiB", maxFileBytes>>10), Fix: "name a deskhouse config"}

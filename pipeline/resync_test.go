@@ -114,6 +114,19 @@ func TestVerifyCountsDriftAndWritesNothing(t *testing.T) {
 	})
 }
 
+// A table that cannot be read is reported with its error, as a resync does:
+// without one it would look complete and equal.
+func TestVerifyReportsWhyATableCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := loaded(t, desksim.Config{Seed: 6, Tickets: 20})
+		w.portal.Faults().RefuseScope("Desk.basic.READ")
+		got, err := w.p.Verify(t.Context(), source.Departments)
+		if err == nil || got.Run == "" || got.Err != err.Error() {
+			t.Errorf("report %+v, error %v", got, err)
+		}
+	})
+}
+
 func TestVerifyRefusesWhatIsNotLoaded(t *testing.T) {
 	p := New(Config{Name: "p", Tables: []source.Table{source.Tickets}}, Parts{Desk: &fakeDesk{}, Warehouse: newMemWarehouse(), KV: newMemKV(),
 		Dead: &memLetters{}, Clock: clockwork.NewRealClock(), Log: zerolog.Nop()})

@@ -48,6 +48,9 @@ func (p *Pipeline) Verify(ctx context.Context, t source.Table) (source.RunReport
 	}
 	err = r.verify(ctx)
 	r.report.Finished = p.desk.ZohoNow()
+	if err != nil {
+		r.report.Err = err.Error() // it is not complete
+	}
 	return r.report, err
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +30,7 @@ type breakage struct {
 	item   string
 	result string
 	says   []string
+	never  []string
 }
 
 func refuse(scope string) func(*checked) {
@@ -67,10 +70,12 @@ func breakages() []breakage {
 			c.replace(fmt.Sprintf("desk_url: %q", c.desk), fmt.Sprintf("desk_url: %q", "http://"+freePort(c.t)))
 		}, item: conn + "data centre", result: resultFailure, says: []string{"does not answer", "data_center"}},
 		{name: "wrong client secret", fresh: true, broken: set("simulated-secret", "another-secret"), item: conn + "credentials", result: resultFailure, says: []string{"invalid_client_secret", "client_secret"}},
-		{name: "dead refresh token", fresh: true, broken: set("1000.simulated.refresh", "1000.revoked"), item: conn + "credentials", result: resultFailure, says: []string{"invalid_code", "auth exchange"}},
-		{name: "token requests throttled", fresh: true, broken: func(c *checked) { c.portal.Faults().Rate(desksim.FaultTokenThrottle, 1) }, item: conn + "credentials", result: resultFailure, says: []string{"Access Denied", "wait "}},
+		{name: "dead refresh token", fresh: true, broken: set("1000.simulated.refresh", "1000.revoked"), item: conn + "credentials", result: resultFailure, says: []string{"invalid_code", "auth exchange"}, never: []string{"wait"}},
+		{name: "token requests throttled", fresh: true, broken: func(c *checked) { c.portal.Faults().Rate(desksim.FaultTokenThrottle, 1) }, item: conn + "credentials", result: resultFailure, says: []string{"Access Denied", "wait "}, never: []string{"data_center"}},
+		{name: "ten token requests sent already", portal: func(p *desksim.Config) { p.NoTokenThrottle = true }, broken: tenTokenRequests, item: conn + "credentials", result: resultFailure, says: []string{"ten token requests", "wait "}, never: []string{"data_center", "proxy"}},
 		{name: "token of a portal that is not ours", broken: func(c *checked) { c.replace(fmt.Sprint(c.portal.OrgID()), "60000000999") }, item: conn + "org id", result: resultFailure, says: []string{"60000000999", "60000000001 (Zylker)", "org_id"}},
 		{name: "credits spent", broken: func(c *checked) { c.portal.Faults().Rate(desksim.FaultThreshold, 1) }, item: conn + "credits", result: resultFailure, says: []string{"wait until"}},
+		runningOut(0), runningOut(5), runningOut(20), runningOut(35), runningOut(50), runningOut(60), runningOut(68),
 		{name: "credits down to the reserve", broken: set("data_center: us,", "data_center: us, credits: {reserve: 110000},"), item: conn + "credits", result: resultWarning, says: []string{"reserve", "credits.reserve"}},
 		{name: "clock a minute off", broken: func(c *checked) { c.portal.Faults().DateSkew(time.Minute, 0) }, item: conn + "clock", result: resultWarning, says: []string{"behind", "NTP"}},
 		{name: "clock ten minutes off", broken: func(c *checked) { c.portal.Faults().DateSkew(-10*time.Minute, 0) }, item: conn + "clock", result: resultFailure, says: []string{"ahead of", "NTP"}},
@@ -99,9 +104,10 @@ func breakages() []breakage {
 
 		{name: "nobody at the public URL", broken: func(c *checked) {
 			c.public = roundTripper(func(*http.Request) (*http.Response, error) {
+				c.intakeAnswersAsAdvised()
 				return nil, &net.DNSError{Err: "no such host", Name: publicHost}
 			})
-		}, item: itemPublic, result: resultWarning, says: []string{"cannot be tried from here", "no such host"}},
+		}, item: itemPublic, result: resultWarning, says: []string{"cannot be tried from here", "no such host", "/hooks/x/y must answer 404 with an empty body"}},
 		{name: "somebody else at the public URL", broken: func(c *checked) {
 			c.public = roundTripper(func(r *http.Request) (*http.Response, error) { return httptest.NewRecorder().Result(), nil })
 		}, item: itemPublic, result: resultFailure, says: []string{"something else", "intake.listen"}},
@@ -140,6 +146,51 @@ func breakages() []breakage {
 }
 
 const ourEvents = `{"Ticket_Add":null,"Ticket_Update":{"includePrevState":true},"Ticket_Delete":null,"Department_Add":null,"Department_Update":{"includePrevState":true}}`
+
+// runningOut is a portal that has so many credits left when the check begins.
+// The credits are to blame, and nothing else.
+func runningOut(left int) breakage {
+	return breakage{name: fmt.Sprintf("%d credits left", left), broken: func(c *checked) {
+		c.replace("data_center: us,", "data_center: us, credits: {reserve: 0, per_day: 100},")
+		c.portal.AllowCredits(c.portal.Stats().CreditsSpent + left)
+	},
+		item: "connection main credits", result: resultFailure, says: []string{"calls wait until", "wait, lower credits.reserve"}}
+}
+
+// tenTokenRequests starts again and again while Zoho drops every token.
+func tenTokenRequests(c *checked) {
+	c.t.Helper()
+	for range 10 {
+		for range 10 { // of the ten that live, these push out ours
+			c.portal.AccessToken()
+		}
+		if asked := c.portal.Stats().TokenRequests; asked == 10 {
+			return
+		}
+		core, err := openCore(c.t.Context(), c.config(), zerolog.Nop())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		_, asking := core.conns["main"].client.Organizations(c.t.Context())
+		if err := errors.Join(asking, core.Close()); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.t.Fatalf("%d token requests were sent", c.portal.Stats().TokenRequests)
+}
+
+// intakeAnswersAsAdvised holds the intake against what a person is told to try.
+func (c *checked) intakeAnswersAsAdvised() {
+	reply, err := http.Get("http://" + c.intake + "/hooks/x/y")
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	defer reply.Body.Close()
+	if body, err := io.ReadAll(reply.Body); err != nil || reply.StatusCode != http.StatusNotFound || len(body) != 0 {
+		c.t.Errorf("the intake answers %d with %q, %v", reply.StatusCode, body, err)
+	}
+}
 
 // hideDepartment fills the departments of a warehouse, then narrows the agent.
 func hideDepartment(c *checked) {

@@ -5,9 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"deskhouse/sink/embedded/enginetest"
+	"deskhouse/source"
 	"deskhouse/source/datacenter"
 	"deskhouse/source/desksim"
 	"deskhouse/source/zohodesk"
@@ -65,11 +70,18 @@ func wantOnly(t *testing.T, findings []finding, b breakage) {
 					t.Errorf("%s does not say %q: %s", f.Item, word, line)
 				}
 			}
+			for _, word := range b.never {
+				if strings.Contains(f.Detail+" / "+f.Remedy, word) {
+					t.Errorf("%s says %q: %s / %s", f.Item, word, f.Detail, f.Remedy)
+				}
+			}
 			if f.Remedy == "" {
 				t.Errorf("%s names no remedy: %s", f.Item, f.Detail)
 			}
 		case f.Result == resultSkipped && b.item != "":
-			skips++
+			if skips++; strings.HasSuffix(b.item, " credits") && !strings.Contains(f.Detail, b.item) {
+				t.Errorf("%s is not skipped because of the credits: %s", f.Item, f.Detail)
+			}
 		case f.Result != resultOK:
 			t.Errorf("%s %s: %s / %s", f.Result, f.Item, f.Detail, f.Remedy)
 		default:
@@ -83,6 +95,31 @@ func wantOnly(t *testing.T, findings []finding, b breakage) {
 		t.Errorf("only %d lines are ok, %d are skipped: %+v", ok, skips, findings)
 	}
 	t.Logf("%d lines, %d ok, %d skipped", len(findings), ok, skips)
+}
+
+// Modules that nobody answers for are named, and are worth a warning only when
+// tickets are among them.
+func TestCheckFieldsOfHiddenModules(t *testing.T) {
+	c := newChecked(t, enginetest.Server{HTTP: freePort(t)}, desksim.Config{})
+	core, err := openCore(t.Context(), c.config(), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer core.Close()
+	cc := core.newConnCheck("main")
+	for _, row := range []struct{ silent, result string }{
+		{"products, tasks", resultOK}, {"tickets, tasks", resultWarning}, {strings.Join(zohodesk.FieldModules(), ", "), resultFailure}} {
+		errs := make([]error, len(zohodesk.FieldModules()))
+		for i, m := range zohodesk.FieldModules() {
+			if slices.Contains(strings.Split(row.silent, ", "), m) {
+				errs[i] = &source.CallError{Fault: source.FaultForbidden}
+			}
+		}
+		f := cc.fieldsFinding("fields", zohodesk.FieldModules(), errs)
+		if f.Result != row.result || f.Result != resultFailure && !strings.Contains(f.Detail, "nobody answers for "+row.silent) {
+			t.Errorf("nobody answers for %s: %+v", row.silent, f)
+		}
+	}
 }
 
 // TestConnectingDocs: docs/connecting.md knows every item of a check, and the

@@ -26,6 +26,7 @@ type connCheck struct {
 
 	findings []finding
 	stopped  string // the item that everything else waits for, "" = none
+	unpaid   bool   // credits ran out: the item says so, and what needs a call is skipped
 
 	portals []zohodesk.Organization // nil = may not be listed
 	org     *zohodesk.Organization  // the configured one of them
@@ -96,18 +97,19 @@ func (cc *connCheck) authorise(ctx context.Context) {
 	})
 	accepted := good(credentials, "the token is accepted")
 	var call *source.CallError
-	var held *heldBack
+	held := heldForToken(err)
 	switch {
 	case err == nil, isRefused(err):
 		cc.add(good(center, "%s and %s answer", host(cc.accounts()), host(cc.desk())))
 		cc.add(accepted)
-	case errors.As(err, &held) && held.forToken():
+	case held != nil:
 		cc.add(good(center, "%s answers", host(cc.accounts())))
-		cc.stop(failed(credentials, "wait; is the same refresh token in use elsewhere?", "%v", held))
-	case errors.As(err, &held):
+		cc.stop(cc.throttled(held))
+	case heldForCredits(err) != nil:
 		cc.add(good(center, "%s answers", host(cc.desk())))
 		cc.add(accepted)
-		cc.stop(failed(cc.item+" credits", "wait, or let other integrations of the portal spend less; webhooks are stored meanwhile", "%v", held))
+		cc.unaffordable(err)
+		cc.stopped = cc.creditsItem()
 	case errors.As(err, &call) && isTokenCall(call):
 		cc.refusedToken(call, center, credentials)
 	case errors.As(err, &call) && call.Fault == source.FaultUnauthorized:
@@ -119,12 +121,33 @@ func (cc *connCheck) authorise(ctx context.Context) {
 	}
 }
 
+// throttled is the line of token requests that are held back.
+func (cc *connCheck) throttled(held *heldBack) finding {
+	return failed(cc.item+" credentials", "wait until "+held.until.UTC().Format(time.RFC3339)+"; is the same refresh token in use elsewhere?", "%v", held)
+}
+
+func (cc *connCheck) creditsItem() string { return cc.item + " credits" }
+
+// unaffordable reports whether err comes of spent credits, and notes it in the
+// item of those: nothing else is to blame for what was not answered.
+func (cc *connCheck) unaffordable(err error) bool {
+	why := heldForCredits(err)
+	if why == nil {
+		return false
+	}
+	if !cc.unpaid {
+		cc.unpaid = true
+		cc.add(failed(cc.creditsItem(), "wait, lower credits.reserve, or let other integrations of the portal spend less; webhooks are stored meanwhile", "%v", why))
+	}
+	return true
+}
+
 // refusedToken judges an error of the token endpoint.
 func (cc *connCheck) refusedToken(call *source.CallError, center, credentials string) {
 	detail := *call
 	detail.Hint = ""
 	switch {
-	case call.Status == 0 && call.Code == "" && call.Err != nil:
+	case call.Status == 0 && call.Code == "" && call.Detail == "" && call.Err != nil: // one that is held back has a detail
 		cc.stop(failed(center, "check data_center (and accounts_url, if it is set), the network and the proxy of this machine", "%s does not answer: %v", host(cc.accounts()), call.Err))
 		cc.add(skipped(credentials, center))
 	case call.Code == "invalid_client":
@@ -136,7 +159,7 @@ func (cc *connCheck) refusedToken(call *source.CallError, center, credentials st
 		if remedy == "" {
 			remedy = exchangeCommand(cc.conn.name)
 		}
-		if call.Wait > 0 {
+		if call.Fault == source.FaultRetry && call.Wait > 0 { // no waiting mends another one, and a new token is tried at once
 			remedy = fmt.Sprintf("wait %s; %s", call.Wait.Round(time.Second), remedy)
 		}
 		cc.add(good(center, "%s answers", host(cc.accounts())))
@@ -198,8 +221,9 @@ func (cc *connCheck) clock() {
 
 // credits says what is left today.
 func (cc *connCheck) credits(context.Context) {
-	item, c := cc.item+" credits", cc.conn.client.Credits()
+	item, c := cc.creditsItem(), cc.conn.client.Credits()
 	switch {
+	case cc.unpaid: // which is said already
 	case c.Remaining < 0:
 		cc.add(good(item, "Zoho does not tell what is left today"))
 	case c.Remaining <= c.Reserve:

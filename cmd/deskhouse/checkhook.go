@@ -43,6 +43,10 @@ func (cc *connCheck) quota(context.Context) {
 		cc.noHooks = cc.blockedBy(p)
 		cc.add(skipped(item, cc.noHooks))
 		return
+	case cc.unaffordable(p.err):
+		cc.noHooks = cc.creditsItem()
+		cc.add(skipped(item, cc.noHooks))
+		return
 	case p.err != nil:
 		cc.noHooks = item
 		cc.add(warned(item, polls+"an edition with webhooks, and an agent whose profile has the Webhook permission", "webhooks cannot be listed: %v", p.err))
@@ -164,7 +168,7 @@ func (c *core) checkPublicURL(ctx context.Context) finding {
 	defer cancel()
 	right, err := c.look(ctx, hook)
 	if err != nil {
-		return warned(itemPublic, "try from outside: curl -i "+base+"/hooks/x/y must answer 404 with a body of deskhouse's; Zoho needs to get through", "%s cannot be tried from here: %v", base, err)
+		return warned(itemPublic, "try from outside: curl -i "+base+"/hooks/x/y must answer 404 with an empty body, as the intake does; Zoho needs to get through", "%s cannot be tried from here: %v", base, err)
 	}
 	wrong, err := c.look(ctx, base+webhook.Path(c.pipes[0].name, strings.Repeat("0", 26)))
 	switch {

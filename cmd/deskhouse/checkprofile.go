@@ -14,7 +14,15 @@ import (
 // a column that is hidden stays empty.
 func (cc *connCheck) profile(ctx context.Context) {
 	item := cc.item + " agent's profile"
-	cc.departments = cc.visibleDepartments(ctx)
+	if cc.unpaid {
+		cc.add(skipped(item, cc.creditsItem()))
+		return
+	}
+	var err error
+	if cc.departments, err = cc.visibleDepartments(ctx); cc.unaffordable(err) {
+		cc.add(skipped(item, cc.creditsItem()))
+		return
+	}
 	var hints, looked []string
 	for _, t := range cc.tables {
 		row := cc.firstRow(t)
@@ -23,6 +31,9 @@ func (cc *connCheck) profile(ctx context.Context) {
 		}
 		hint, err := cc.hidden(ctx, t, row)
 		switch {
+		case cc.unaffordable(err):
+			cc.add(skipped(item, cc.creditsItem()))
+			return
 		case err != nil:
 			hints = append(hints, fmt.Sprintf("%s %s cannot be read by id (%s)", t, row.Key, codeOf(err)))
 		case hint != "":
@@ -102,9 +113,9 @@ func keysOf(r *source.Resource, set source.FieldSet) []string {
 // mostDepartments bounds what a check reads of them.
 const mostDepartments = 2000
 
-// visibleDepartments are those that the agent's list shows, nil when it cannot
-// be read.
-func (cc *connCheck) visibleDepartments(ctx context.Context) map[uint64]bool {
+// visibleDepartments are those that the agent's list shows, nil and why when it
+// cannot be read.
+func (cc *connCheck) visibleDepartments(ctx context.Context) (map[uint64]bool, error) {
 	seen := map[uint64]bool{}
 	for offset := 0; offset < mostDepartments; {
 		var page source.Page
@@ -113,7 +124,7 @@ func (cc *connCheck) visibleDepartments(ctx context.Context) map[uint64]bool {
 			return err
 		})
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		before := len(seen)
 		for _, rec := range page.Records {
@@ -124,5 +135,5 @@ func (cc *connCheck) visibleDepartments(ctx context.Context) map[uint64]bool {
 		}
 		offset += page.Rows
 	}
-	return seen
+	return seen, nil
 }

@@ -101,6 +101,9 @@ func (cc *connCheck) scopes(ctx context.Context) {
 	if cc.lost() {
 		return
 	}
+	for _, p := range cc.probes {
+		cc.unaffordable(p.err)
+	}
 	var refused [][]string
 	proven := map[string]bool{}
 	for _, p := range cc.probes {
@@ -139,6 +142,10 @@ func (cc *connCheck) notGranted(ctx context.Context, suspects []string) []string
 // lost reports that the token itself stopped working, for this portal or at all.
 func (cc *connCheck) lost() bool {
 	for _, p := range cc.probes {
+		if held := heldForToken(p.err); held != nil {
+			cc.stop(cc.throttled(held))
+			return true
+		}
 		switch code := source.FaultUnauthorized; {
 		case !source.IsFault(p.err, code):
 			continue
@@ -157,9 +164,11 @@ func (cc *connCheck) scopeItem(scope string) string { return cc.item + " scope "
 
 func (cc *connCheck) reportScope(scope string, proven bool) {
 	var used []string
+	held := false
 	for _, p := range cc.probes {
 		if slices.Contains(p.needs, scope) {
 			used = append(used, p.name)
+			held = held || heldForCredits(p.err) != nil
 		}
 	}
 	item := cc.scopeItem(scope)
@@ -171,6 +180,8 @@ func (cc *connCheck) reportScope(scope string, proven bool) {
 		cc.add(failed(item, cc.consent(), "missing: Zoho refuses %s", strings.Join(used, ", ")))
 	case proven:
 		cc.add(good(item, "tried with %s", strings.Join(used, ", ")))
+	case held:
+		cc.add(skipped(item, cc.creditsItem()))
 	default:
 		cc.add(skipped(item, "one of its calls to be answered: "+strings.Join(used, ", ")))
 	}

@@ -32,6 +32,9 @@ func (cc *connCheck) table(item string, t source.Table) finding {
 		if of[p.use] = p; isScope(p.err) && p.use != useBin {
 			return skipped(item, cc.blockedBy(p))
 		}
+		if p.use != useBin && heldForCredits(p.err) != nil {
+			return skipped(item, cc.creditsItem())
+		}
 	}
 	list, search := of[useList], of[useSearch]
 	switch {
@@ -53,6 +56,10 @@ func (cc *connCheck) bin(context.Context) {
 		}
 		if isScope(p.err) {
 			cc.add(skipped(item, cc.blockedBy(p)))
+			return
+		}
+		if cc.unaffordable(p.err) {
+			cc.add(skipped(item, cc.creditsItem()))
 			return
 		}
 		if p.err != nil {
@@ -95,6 +102,10 @@ func (cc *connCheck) fields(ctx context.Context) {
 		cc.add(skipped(item, cc.blockedBy(cc.probes[at])))
 		return
 	}
+	if cc.unpaid {
+		cc.add(skipped(item, cc.creditsItem()))
+		return
+	}
 	modules := zohodesk.FieldModules()
 	errs := make([]error, len(modules))
 	indices := make([]int, len(modules))
@@ -108,9 +119,15 @@ func (cc *connCheck) fields(ctx context.Context) {
 		})
 		return nil
 	})
+	if slices.ContainsFunc(errs, cc.unaffordable) {
+		cc.add(skipped(item, cc.creditsItem()))
+		return
+	}
 	cc.add(cc.fieldsFinding(item, modules, errs))
 }
 
+// fieldsFinding warns when nobody answers for tickets. The other modules may be
+// hidden by an edition or a profile, which is normal: they are named.
 func (cc *connCheck) fieldsFinding(item string, modules []string, errs []error) finding {
 	byEndpoint := map[string][]string{}
 	var silent []string
@@ -133,11 +150,8 @@ func (cc *connCheck) fieldsFinding(item string, modules []string, errs []error) 
 	switch {
 	case len(byEndpoint) == 0:
 		return failed(item, "look at the error", "no module is answered for: %v", errs[0])
-	case slices.ContainsFunc(cc.tables, func(t source.Table) bool {
-		r := source.Lookup(t)
-		return r.HasCustom() && slices.Contains(silent, r.Module)
-	}):
-		return warned(item, "give the agent access to these modules", "%s: custom fields of those stay in _extra", said)
+	case slices.Contains(silent, source.Lookup(source.Tickets).Module):
+		return warned(item, "give the agent access to tickets", "%s: custom fields of those stay in _extra", said)
 	case len(byEndpoint[zohodesk.OldFields]) > 0:
 		return warned(item, "nothing now: deskhouse changes over by itself when /fields answers", "%s; Zoho calls it deprecated since 2026-07-01", said)
 	}

@@ -107,7 +107,7 @@ func (c *core) verifyNow(ctx context.Context, p *pipe, r *http.Request) (any, er
 }
 
 func (p *pipe) toCompare(r *http.Request) (*pipeline.Pipeline, []source.Table, error) {
-	sync, err := p.running()
+	sync, err := p.running(r.Context())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -135,8 +135,20 @@ func (p *pipe) settled(ctx context.Context, c *core) {
 	}
 }
 
+// startsWithin is how long work waits for a pipeline that is starting: cron may
+// come a second after a restart.
+const startsWithin = 30 * time.Second
+
 // running is a pipeline that can be asked to work.
-func (p *pipe) running() (*pipeline.Pipeline, error) {
+func (p *pipe) running(ctx context.Context) (*pipeline.Pipeline, error) {
+	starting := time.NewTimer(startsWithin)
+	defer starting.Stop()
+	select {
+	case <-p.ready:
+	case <-starting.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sync == nil {

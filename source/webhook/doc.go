@@ -17,8 +17,8 @@
 //	404  no such pipeline, or another secret
 //	405  neither GET, HEAD nor POST
 //	413  the body is larger than Config.MaxBody, or has more than 10,000 elements
-//	503  not held yet: the log is full or broken, too much is in flight, the wait is over, or Zoho's signing keys cannot
-//	     be fetched, which is not the sender's fault. The events may be stored all the same; duplicates are harmless.
+//	503  not held yet: the log is full or broken, too much is in flight, the wait is over, or a token is
+//	     required and Zoho's signing keys cannot be fetched, which is not the sender's fault. The events may be stored all the same; duplicates are harmless.
 //
 // Never 410, on which Zoho removes the subscription (WEBHOOKDOC). Answers have no body.
 //
