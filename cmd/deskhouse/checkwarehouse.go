@@ -28,8 +28,7 @@ func (c *core) checkWarehouse(ctx context.Context, p *pipe, departments map[uint
 	} else if err != nil {
 		return []finding{failed(item, "", "%v", err)}
 	}
-	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: a.URL, Database: a.Database, User: a.user, Password: a.password,
-		OrgID: p.org, Pipeline: p.name, History: historyModes(p.cfg), Logger: c.log})
+	wh, err := clickhouse.Open(ctx, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log))
 	if err != nil {
 		return append(findings, failed(item, warehouseRemedy(err), "%v", err), skipped(rights, item))
 	}

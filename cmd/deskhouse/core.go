@@ -69,7 +69,6 @@ type pipe struct {
 // access is how a warehouse is reached.
 type access struct {
 	URL, HTTP, Database, Version string
-	user, password               string
 }
 
 // openCore opens the state and prepares the rest; nothing is asked of Zoho or

@@ -139,8 +139,7 @@ func (c *core) peek(ctx context.Context, p *pipe) (wh *clickhouse.Warehouse, don
 	defer cancel()
 	a, err := c.locate(patient, p.cfg.Warehouse)
 	if err == nil {
-		wh, err = clickhouse.Open(patient, clickhouse.Config{URL: a.URL, Database: a.Database, User: a.user, Password: a.password,
-			OrgID: p.org, Pipeline: p.name, History: historyModes(p.cfg), Logger: c.log})
+		wh, err = clickhouse.Open(patient, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log))
 	}
 	if err != nil {
 		c.log.Debug().Err(err).Str("pipeline", p.name).Msg("the plan has to do without the warehouse")

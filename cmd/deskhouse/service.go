@@ -252,8 +252,7 @@ func (c *core) tryWarehouse(ctx context.Context, p *pipe, l *leader) error {
 	if err != nil {
 		return err
 	}
-	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: a.URL, Database: a.Database, User: a.user, Password: a.password,
-		OrgID: p.org, Pipeline: p.name, History: historyModes(p.cfg), Logger: c.log})
+	wh, err := clickhouse.Open(ctx, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log))
 	if err != nil {
 		return err
 	}
@@ -274,18 +273,10 @@ func prepare(ctx context.Context, wh *clickhouse.Warehouse, tables []source.Tabl
 	return l.takeOver(ctx, wh)
 }
 
-func historyModes(p config.Pipeline) map[source.Table]clickhouse.HistoryMode {
-	modes := map[source.Table]clickhouse.HistoryMode{}
-	for name, t := range p.Tables {
-		modes[source.Table(name)] = clickhouse.HistoryMode(t.History)
-	}
-	return modes
-}
-
 // locate says how a warehouse is reached, starting the embedded engine if that
 // is what it is.
 func (c *core) locate(ctx context.Context, w config.Warehouse) (access, error) {
-	a := access{Database: w.Database, URL: w.URL, user: w.User, password: w.Password.Reveal()}
+	a := access{Database: w.Database, URL: w.URL}
 	if w.IsEmbedded() {
 		e, err := c.engines.start(ctx, w.Dir)
 		if err != nil {

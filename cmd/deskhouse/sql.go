@@ -67,8 +67,7 @@ func runSQL(ctx context.Context, o *options, cfg *config.Config, name, query str
 	if err != nil {
 		return errors.Join(err, en.close())
 	}
-	wh, err := clickhouse.Open(ctx, clickhouse.Config{URL: url, Database: p.Warehouse.Database, User: p.Warehouse.User,
-		Password: p.Warehouse.Password.Reveal(), OrgID: cfg.Connections[p.Connection].OrgID, Pipeline: name, Logger: zerolog.Nop()})
+	wh, err := clickhouse.Open(ctx, warehouseConfig(url, name, p, cfg.Connections[p.Connection].OrgID, zerolog.Nop()))
 	if err != nil {
 		return errors.Join(err, en.close())
 	}

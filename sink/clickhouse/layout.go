@@ -14,6 +14,11 @@ type layout struct {
 	custom []customColumn // all cf_* columns, in the table's order
 }
 
+// layout is a table's columns as the configuration wants them.
+func (c Config) layout(t source.Table, custom []customColumn) *layout {
+	return &layout{res: source.Lookup(t), custom: custom}
+}
+
 func mainName(t source.Table) string                      { return string(t) + "_all" }
 func sideName(t source.Table, reg source.Register) string { return string(t) + "_" + reg.String() }
 func tableOf(t source.Table, reg source.Register) string {

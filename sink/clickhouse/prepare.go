@@ -32,13 +32,13 @@ func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOurs(have, ourNames(tables)); err != nil {
+	if err := checkOurs(have, w.cfg.ourNames(tables)); err != nil {
 		return err
 	}
 	if err := w.claim(ctx); err != nil {
 		return err
 	}
-	layouts, want := wanted(tables, have)
+	layouts, want := w.cfg.wanted(tables, have)
 	statements, err := plan(w.cfg.Database, have, want)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (w *Warehouse) Check(ctx context.Context, tables []source.Table) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOurs(have, ourNames(tables)); err != nil {
+	if err := checkOurs(have, w.cfg.ourNames(tables)); err != nil {
 		return err
 	}
 	if _, claimed := have[positionsName]; claimed {
@@ -118,7 +118,7 @@ func (w *Warehouse) Check(ctx context.Context, tables []source.Table) error {
 			return err
 		}
 	}
-	_, want := wanted(tables, have)
+	_, want := w.cfg.wanted(tables, have)
 	_, err = plan(w.cfg.Database, have, want)
 	return err
 }
@@ -169,11 +169,11 @@ func parseOwner(comment string) (pipeline string, org uint64, ok bool) {
 
 // wanted is the layout of each table, with the custom columns there are, and
 // every table the database should have.
-func wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []table) {
+func (c Config) wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []table) {
 	var layouts []*layout
 	want := logbookTables()
 	for _, t := range tables {
-		l := &layout{res: source.Lookup(t), custom: customOf(have[mainName(t)])}
+		l := c.layout(t, customOf(have[mainName(t)]))
 		layouts = append(layouts, l)
 		want = append(want, l.tables()...)
 	}
@@ -181,7 +181,7 @@ func wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []tabl
 }
 
 // ourNames are all names that Prepare would create for these tables.
-func ourNames(tables []source.Table) []string {
+func (c Config) ourNames(tables []source.Table) []string {
 	var names []string
 	for _, t := range logbookTables() {
 		names = append(names, t.name)
@@ -191,7 +191,7 @@ func ourNames(tables []source.Table) []string {
 		names = append(names, v.name)
 	}
 	for _, t := range tables {
-		l := &layout{res: source.Lookup(t)}
+		l := c.layout(t, nil)
 		for _, tab := range l.tables() {
 			names = append(names, tab.name)
 		}

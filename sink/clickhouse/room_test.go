@@ -8,7 +8,7 @@ import (
 
 // Every statement that prepares tables is held against the room on the disk.
 func TestPreparationLooksForRoom(t *testing.T) {
-	_, want := wanted([]source.Table{source.Tickets, source.Departments, source.OrganizationFields}, nil)
+	_, want := Config{}.wanted([]source.Table{source.Tickets, source.Departments, source.OrganizationFields}, nil)
 	statements, err := plan("db", nil, want)
 	if err != nil || len(statements) == 0 {
 		t.Fatalf("%d statements, %v", len(statements), err)

@@ -129,7 +129,7 @@ func TestTypesAreSpeltAsTheServerDoes(t *testing.T) {
 	w := prepared(t)
 	have, err := w.have(ctx)
 	must(t, err)
-	_, want := wanted(allTables, have)
+	_, want := Config{}.wanted(allTables, have)
 	statements, err := plan(w.Database(), have, want)
 	if err != nil || len(statements) > 0 {
 		t.Errorf("a prepared database needs %q, %v", statements, err)

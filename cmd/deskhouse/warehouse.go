@@ -1,0 +1,24 @@
+package main
+
+import (
+	"github.com/rs/zerolog"
+
+	"deskhouse/config"
+	"deskhouse/sink/clickhouse"
+	"deskhouse/source"
+)
+
+// warehouseConfig is how a pipeline's warehouse is opened, by whoever opens it.
+// url is where the server listens: the embedded engine's is known once it runs.
+func warehouseConfig(url, name string, p config.Pipeline, org uint64, log zerolog.Logger) clickhouse.Config {
+	return clickhouse.Config{URL: url, Database: p.Warehouse.Database, User: p.Warehouse.User, Password: p.Warehouse.Password.Reveal(),
+		OrgID: org, Pipeline: name, History: historyModes(p), Logger: log}
+}
+
+func historyModes(p config.Pipeline) map[source.Table]clickhouse.HistoryMode {
+	modes := map[source.Table]clickhouse.HistoryMode{}
+	for name, t := range p.Tables {
+		modes[source.Table(name)] = clickhouse.HistoryMode(t.History)
+	}
+	return modes
+}
