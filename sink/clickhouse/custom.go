@@ -46,10 +46,11 @@ func (c customColumn) column() column {
 // parseCustom reads a column back. ok is false for a column that is none of
 // ours, or whose type somebody changed.
 func parseCustom(c haveColumn) (customColumn, bool) {
-	rest, former := strings.CutPrefix(c.comment, formerMark)
+	comment, _ := splitPending(c.comment)
+	rest, former := strings.CutPrefix(comment, formerMark)
 	if !former {
 		var current bool
-		if rest, current = strings.CutPrefix(c.comment, customMark); !current {
+		if rest, current = strings.CutPrefix(comment, customMark); !current {
 			return customColumn{}, false
 		}
 	}
@@ -85,9 +86,10 @@ func cutQuoted(s string) (text, rest string, ok bool) {
 
 // customPlan is what has to change so that every field has a column in use.
 type customPlan struct {
-	add     []customColumn // new columns
-	comment []customColumn // columns whose comment changes: label, type, former or not
-	custom  []customColumn // all columns afterwards
+	add     []customColumn  // new columns
+	comment []customColumn  // columns whose comment changes: label, type, former or not
+	again   map[string]bool // columns that were former ones and come into use again
+	custom  []customColumn  // all columns afterwards
 }
 
 // planCustom compares the columns there are with the fields there should be.
@@ -95,7 +97,7 @@ type customPlan struct {
 // taken in order of their API names. Columns of fields that are not mentioned
 // stay as they are.
 func planCustom(have []customColumn, fields []source.CustomField, taken map[string]bool) customPlan {
-	p := customPlan{custom: slices.Clone(have)}
+	p := customPlan{custom: slices.Clone(have), again: map[string]bool{}}
 	fields = slices.Clone(fields)
 	slices.SortFunc(fields, func(a, b source.CustomField) int { return cmp.Compare(a.APIName, b.APIName) })
 	fields = slices.CompactFunc(fields, func(a, b source.CustomField) bool { return a.APIName == b.APIName })
@@ -120,6 +122,7 @@ func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
 			found, next.CustomField = true, f
 		}
 		if next != *c {
+			p.again[c.name] = c.former && !next.former
 			*c = next
 			p.comment = append(p.comment, next)
 		}

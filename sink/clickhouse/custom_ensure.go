@@ -19,23 +19,24 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	if err != nil || !l.res.HasCustom() {
 		return nil, err
 	}
-	have, err := w.have(ctx)
+	tables, err := w.have(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := planCustom(customOf(have[mainName(t)]), fields, have[mainName(t)].taken())
+	have := tables[mainName(t)]
+	have.rows += w.begun(t)
+	p := planCustom(customOf(have), fields, have.taken())
 	if slices.Equal(p.custom, l.custom) {
 		return nil, nil
 	}
-	if err := w.alterBoth(ctx, t, p); err != nil {
+	next := l.withCustom(p, have)
+	if err := w.alterBoth(ctx, next, p); err != nil {
 		return nil, err
 	}
-	next := *l
-	next.custom = p.custom
 	if err := w.createViews(ctx, next.views(w.cfg.Database, w.names)); err != nil {
 		return nil, err
 	}
-	w.publish(&next)
+	w.publish(next)
 	for _, c := range p.custom {
 		if !slices.ContainsFunc(l.custom, func(had customColumn) bool { return had.name == c.name }) {
 			added = append(added, c.name)
@@ -45,33 +46,76 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	return added, nil
 }
 
+// withCustom is the layout after a plan. Columns that are new to a table with
+// rows, or come into use again, are pending: values sent meanwhile stand in
+// _extra, or in the column before. A former column waits for nothing.
+func (l *layout) withCustom(p customPlan, have haveTable) *layout {
+	next := *l
+	next.custom = p.custom
+	var all []source.PendingColumn
+	for _, c := range next.pendingIn(map[string]haveTable{mainName(l.res.Table): have}) {
+		if known := l.pending.of(c.Register, c.Column); known != nil && !p.again[c.Column] {
+			c = *known
+		}
+		all = append(all, c)
+	}
+	for _, c := range l.pending.all {
+		if c.Register != source.Content {
+			all = append(all, c)
+		}
+	}
+	for _, c := range p.custom {
+		if p.again[c.name] && have.rows > 0 {
+			all = append(all, source.PendingColumn{Register: source.Content, Column: c.name, Mark: marks.Add(1)})
+		}
+	}
+	former := func(col source.PendingColumn) bool {
+		return slices.ContainsFunc(p.custom, func(c customColumn) bool { return c.former && c.name == col.Column })
+	}
+	return next.withPending(slices.DeleteFunc(all, former))
+}
+
 // alterBoth alters the shadow of a rebuild first: the plan is made from the main
 // table, so after an error in between the next call makes the same one.
-func (w *Warehouse) alterBoth(ctx context.Context, t source.Table, p customPlan) error {
+func (w *Warehouse) alterBoth(ctx context.Context, next *layout, p customPlan) error {
+	t := next.res.Table
 	if shadow := w.shadows.of(t); shadow != "" {
-		if err := w.alterCustom(ctx, t, shadow, p); err != nil && !w.shadowLost(t, shadow, err) {
+		if err := w.alterCustom(ctx, next, shadow, p); err != nil && !w.shadowLost(t, shadow, err) {
 			return err
 		}
 	}
-	return w.alterCustom(ctx, t, mainName(t), p)
+	return w.alterCustom(ctx, next, mainName(t), p)
 }
 
 // alterCustom retires old columns before it adds their successors: read back
 // after a crash in between, a field then has no column in use, and the next
 // call adds it.
-func (w *Warehouse) alterCustom(ctx context.Context, t source.Table, name string, p customPlan) error {
+func (w *Warehouse) alterCustom(ctx context.Context, next *layout, name string, p customPlan) error {
+	column := func(c customColumn) column {
+		col := c.column()
+		col.comment = next.pending.comment(source.Content, col)
+		return col
+	}
 	for _, c := range p.comment {
-		if err := w.exec(ctx, "comment a custom field of "+string(t), commentColumn(w.cfg.Database, name, c.name, c.comment())); err != nil {
+		if err := w.exec(ctx, "comment a custom field of "+name, commentColumn(w.cfg.Database, name, c.name, column(c).comment)); err != nil {
 			return err
 		}
 	}
-	for _, c := range p.add {
-		if err := w.exec(ctx, "add a custom field to "+string(t), addColumn(w.cfg.Database, name, c.column())); err != nil {
+	for part := range slices.Chunk(p.add, maxAdded) {
+		cols := make([]string, len(part))
+		for i, c := range part {
+			cols[i] = addClause(column(c))
+		}
+		if err := w.exec(ctx, "add custom fields to "+name, alterTable(w.cfg.Database, name, cols...)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// maxAdded bounds the columns of one statement: a server takes 256 KiB of SQL
+// (docs: max_query_size), and a column with its comment is some hundred bytes.
+const maxAdded = 100
 
 // KnowsCustom reports whether a custom field has a column in use. A record with
 // an unknown one is written all the same, its value in _extra; the caller asks

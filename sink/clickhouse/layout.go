@@ -10,8 +10,9 @@ import (
 // custom field makes a new layout, and whoever writes keeps the one it began
 // with, which stays valid because columns are only ever added.
 type layout struct {
-	res    *source.Resource
-	custom []customColumn // all cf_* columns, in the table's order
+	res     *source.Resource
+	custom  []customColumn // all cf_* columns, in the table's order
+	pending pendingColumns
 }
 
 // layout is a table's columns as the configuration wants them.
@@ -137,7 +138,7 @@ func (l *layout) mainTable() table {
 	cols = append(cols, l.customColumns()...)
 	cols = append(cols, extraColumn)
 	cols = append(cols, state...)
-	return table{name: mainName(l.res.Table), order: orderOf(l.res.Table), columns: append(cols, syncedColumn),
+	return table{name: mainName(l.res.Table), order: orderOf(l.res.Table), columns: append(cols, syncedColumn), fed: true,
 		comment: "Zoho Desk " + string(l.res.Table) + ", every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use " + string(l.res.Table) + "."}
 }
 
@@ -150,7 +151,7 @@ func (l *layout) sideTable(reg source.Register) table {
 	if reg == source.Detail {
 		from = "that only reading a single record carries"
 	}
-	return table{name: sideName(l.res.Table, reg), order: orderOf(l.res.Table), columns: append(cols, syncedColumn),
+	return table{name: sideName(l.res.Table, reg), order: orderOf(l.res.Table), columns: append(cols, syncedColumn), fed: true,
 		comment: "Zoho Desk " + string(l.res.Table) + ", columns " + from + "; read it with FINAL or through " + fullName(l.res.Table) + "."}
 }
 

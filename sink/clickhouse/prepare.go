@@ -174,6 +174,7 @@ func (c Config) wanted(tables []source.Table, have map[string]haveTable) ([]*lay
 	want := logbookTables()
 	for _, t := range tables {
 		l := c.layout(t, customOf(have[mainName(t)]))
+		l = l.withPending(l.pendingIn(have))
 		layouts = append(layouts, l)
 		want = append(want, l.tables()...)
 	}

@@ -15,6 +15,7 @@ type haveColumn struct{ name, typ, comment string }
 type haveTable struct {
 	engine, comment string
 	columns         []haveColumn // in the table's order
+	rows            uint64       // older versions included; 1 where the engine does not say
 }
 
 func (t haveTable) column(name string) (haveColumn, bool) {
@@ -36,13 +37,14 @@ func (t haveTable) taken() map[string]bool {
 // have reads what the database holds.
 func (w *Warehouse) have(ctx context.Context) (map[string]haveTable, error) {
 	tables := map[string]haveTable{}
-	err := w.scan(ctx, "list tables", "SELECT name, engine, comment FROM system.tables WHERE database = {db:String}",
+	err := w.scan(ctx, "list tables", "SELECT name, engine, comment, ifNull(total_rows, 1) FROM system.tables WHERE database = {db:String}",
 		w.dbArg(), func(row scanner) error {
 			var name, engine, comment string
-			if err := row.Scan(&name, &engine, &comment); err != nil {
+			var rows uint64
+			if err := row.Scan(&name, &engine, &comment, &rows); err != nil {
 				return err
 			}
-			tables[name] = haveTable{engine: engine, comment: comment}
+			tables[name] = haveTable{engine: engine, comment: comment, rows: rows}
 			return nil
 		})
 	if err != nil {
@@ -87,12 +89,14 @@ func planTable(database string, have haveTable, want table) (statements, wrong [
 	for _, c := range want.columns {
 		h, exists := have.column(c.name)
 		switch {
+		case !exists && want.fed && have.rows > 0 && c.isData():
+			statements = append(statements, addColumn(database, want.name, c.pending()))
 		case !exists:
 			statements = append(statements, addColumn(database, want.name, c))
 		case h.typ != c.typ:
 			wrong = append(wrong, fmt.Sprintf("%s.%s is %s instead of %s", want.name, c.name, h.typ, c.typ))
-		case h.comment != c.comment:
-			statements = append(statements, commentColumn(database, want.name, c.name, c.comment))
+		case remark(c.comment, h.comment) != h.comment:
+			statements = append(statements, commentColumn(database, want.name, c.name, remark(c.comment, h.comment)))
 		}
 	}
 	if have.comment != marked(want.comment) {

@@ -48,6 +48,7 @@ type table struct {
 	columns []column
 	order   []string
 	ttl     string // "" for none
+	fed     bool   // complete readings of the portal fill its columns
 }
 
 func (t table) create(database string) string {
@@ -78,7 +79,14 @@ func (t table) names() []string {
 }
 
 func addColumn(database, name string, c column) string {
-	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s", qualified(database, name), c.definition())
+	return alterTable(database, name, addClause(c))
+}
+
+func addClause(c column) string { return "ADD COLUMN IF NOT EXISTS " + c.definition() }
+
+// alterTable does several things to a table in one statement.
+func alterTable(database, name string, clauses ...string) string {
+	return "ALTER TABLE " + qualified(database, name) + " " + strings.Join(clauses, ", ")
 }
 
 func commentColumn(database, name, col, comment string) string {

@@ -24,7 +24,7 @@ var joined = []struct {
 func (l *layout) currentView(database string, names nameTables) view {
 	var cols []viewColumn
 	for _, c := range l.contentColumns() {
-		cols = append(cols, viewColumn{name: c.name, typ: c.typ, comment: c.comment})
+		cols = append(cols, viewColumn{name: c.name, typ: c.typ, comment: l.pending.comment(source.Content, c)})
 		cols = append(cols, names.after(database, c.name)...)
 	}
 	return view{name: string(l.res.Table), columns: cols,
@@ -96,7 +96,7 @@ func (l *layout) sideSelect(database string, reg source.Register) ([]viewColumn,
 	inner = append(inner, "toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS "+asOf)
 	for _, c := range l.fieldColumns(reg) {
 		inner = append(inner, ident(c.name))
-		cols = append(cols, viewColumn{name: c.name, typ: c.typ, comment: c.comment, expr: alias + "." + ident(c.name)})
+		cols = append(cols, viewColumn{name: c.name, typ: c.typ, comment: l.pending.comment(reg, c), expr: alias + "." + ident(c.name)})
 	}
 	inner = append(inner, "_extra AS "+extra)
 	cols = append(cols, viewColumn{name: extra, typ: typePlain, comment: extraComment, expr: alias + "." + extra})

@@ -29,7 +29,8 @@ type Warehouse struct {
 	layoutMu sync.RWMutex // guards layouts
 	layouts  map[source.Table]*layout
 
-	shadows  shadows // rebuilds under way
+	shadows  shadows  // rebuilds under way
+	written  sync.Map // tables that this process wrote rows of
 	blocks   blockPool
 	unplaced unplaced
 	queries  atomic.Uint64 // numbers query ids

@@ -16,6 +16,7 @@ import (
 // a later epoch took over; anything else is permanent. Not safe for concurrent
 // use on one table.
 func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row, epoch uint64) error {
+	w.firstWrite(t)
 	l, err := w.layout(t)
 	if err != nil {
 		return err
