@@ -230,22 +230,35 @@ func (p *parser) leaf(r *Record, n *node, path, name string) error {
 	}
 	switch {
 	case n.field >= 0:
-		r.vals[n.field] = s
-		r.Present = r.Present.With(n.field)
+		r.set(n.field, path+name, s)
 	case n.children != nil && value == "null":
 		p.absentObject(r, n, s)
-	case n.skip || n.deleted:
+	case n.skip:
+	case n.deleted:
+		if _, ok := ParseBool(value); !ok && value != "null" {
+			r.Extra = append(r.Extra, Member{path + name, value})
+		}
 	case n.children != nil:
 		r.Extra = append(r.Extra, Member{path + name, value})
 	}
 	return nil
 }
 
+// set gives a field its value. Of a key that stands twice the last one counts,
+// and what it had before is kept among the unknown keys.
+func (r *Record) set(field int, name string, s span) {
+	if old := r.Value(field); !IsNull(old) && (field != r.Resource.custom || old[0] != '{') { // the members of cf are all kept
+		r.Extra = append(r.Extra, Member{name, old})
+	}
+	r.vals[field] = s
+	r.Present = r.Present.With(field)
+}
+
 // absentObject marks the fields below a nested object that is null: present,
-// with null as their value.
+// with null as their value, unless the same object stood there before.
 func (p *parser) absentObject(r *Record, n *node, null span) {
 	for _, c := range n.children {
-		if c.field >= 0 {
+		if c.field >= 0 && !r.Present.Has(c.field) {
 			r.vals[c.field] = null
 			r.Present = r.Present.With(c.field)
 		}
@@ -273,8 +286,7 @@ func (p *parser) customFields(r *Record, field int) error {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return err
 	}
-	r.vals[field] = span{start, uint32(p.dec.InputOffset())}
-	r.Present = r.Present.With(field)
+	r.set(field, r.Resource.Fields[field].Name, span{start, uint32(p.dec.InputOffset())})
 	return nil
 }
 

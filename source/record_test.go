@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -219,6 +220,30 @@ func BenchmarkParsePage(b *testing.B) {
 	for b.Loop() {
 		if _, err := ParsePage(ticketResource, "", body); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What a key that stands twice said first is not lost.
+func TestRepeatedKeysAreKept(t *testing.T) {
+	for text, want := range map[string][]Member{
+		`{"id":"1","subject":"a","subject":"b"}`:                                 {{"subject", `"a"`}},
+		`{"id":"7","id":"1"}`:                                                    {{"id", `"7"`}},
+		`{"id":"1","subject":"a","subject":null}`:                                {{"subject", `"a"`}},
+		`{"id":"1","subject":null,"subject":"b"}`:                                nil,
+		`{"id":"1","contact":{"lastName":"a"},"contact":{"lastName":"b"}}`:       {{"contact.lastName", `"a"`}},
+		`{"id":"1","contact":{"lastName":"a"},"contact":null}`:                   nil,
+		`{"id":"1","cf":5,"cf":{"cf_a":"x"},"cf":{"cf_b":"y"},"cf":"z"}`:         {{"cf", `5`}},
+		`{"id":"1","isDel":{"x":1},"IsDel":null,"isDel":false}`:                  {{"isDel", `{"x":1}`}},
+		`{"id":"1","zz":1,"zz":2,"contact":{"zz":3},"contact":4}`:                {{"zz", `1`}, {"zz", `2`}, {"contact.zz", `3`}, {"contact", `4`}},
+		`{"id":"1","customFields":{"Label":"a copy of cf, known and left out"}}`: nil,
+	} {
+		rec, err := ParseRecord(Lookup(Tickets), "", []byte(text))
+		if err != nil || !slices.Equal(rec.Extra, want) || rec.Key.ID != 1 {
+			t.Errorf("%s: kept %q of key %s, want %q (%v)", text, rec.Extra, rec.Key, want, err)
+		}
+		if strings.Contains(text, `"lastName":"a"},"contact":null`) && rec.Text("contact.lastName") != "a" {
+			t.Errorf("%s: a null took the name away", text)
 		}
 	}
 }
