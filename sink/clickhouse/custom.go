@@ -44,9 +44,10 @@ func (c customColumn) column() column {
 }
 
 // parseCustom reads a column back. ok is false for a column that is none of
-// ours, or whose type somebody changed.
+// ours, or whose type somebody changed to one that its values do not fit.
 func parseCustom(c haveColumn) (customColumn, bool) {
-	comment, _ := splitPending(c.comment)
+	comment, _ := splitRetired(c.comment)
+	comment, _ = splitPending(comment)
 	rest, former := strings.CutPrefix(comment, formerMark)
 	if !former {
 		var current bool
@@ -57,11 +58,12 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 	api, rest, ok1 := cutQuoted(rest)
 	zohoType, rest, ok2 := cutQuoted(strings.TrimPrefix(rest, " of type "))
 	label, ok3 := strings.CutPrefix(rest, ": ")
-	if !ok1 || !ok2 || !ok3 || customType(zohoType) != c.typ {
+	typ := customType(zohoType)
+	if !ok1 || !ok2 || !ok3 || bareType(typ) != bareType(c.typ) {
 		return customColumn{}, false
 	}
 	return customColumn{CustomField: source.CustomField{APIName: api, Label: label, Type: zohoType},
-		name: c.name, typ: c.typ, former: former}, true
+		name: c.name, typ: typ, former: former}, true
 }
 
 // customOf reads back all custom columns of a table, in its order.

@@ -69,7 +69,8 @@ func (p pendingColumns) comment(reg source.Register, c column) string {
 }
 
 // pendingIn reads back, or foresees, which columns of a layout are pending:
-// those that say so, and those that are about to be added to tables with rows.
+// those that say so, and those that are about to be added to tables with rows,
+// or filled again there.
 func (l *layout) pendingIn(have map[string]haveTable) []source.PendingColumn {
 	var all []source.PendingColumn
 	for _, reg := range append([]source.Register{source.Content}, l.sides()...) {
@@ -80,7 +81,8 @@ func (l *layout) pendingIn(have map[string]haveTable) []source.PendingColumn {
 		for _, c := range l.dataColumns(reg) {
 			held, ok := h.column(c.name)
 			_, pending := splitPending(held.comment)
-			if pending || !ok && h.rows > 0 {
+			_, retired := splitRetired(held.comment)
+			if pending || (!ok || retired) && h.rows > 0 {
 				all = append(all, source.PendingColumn{Register: reg, Column: c.name, Mark: marks.Add(1)})
 			}
 		}

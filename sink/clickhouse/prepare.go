@@ -13,7 +13,8 @@ import (
 
 // Prepare makes database, tables, dictionaries and views as they should be and
 // learns which custom fields have columns. It is idempotent, adds what is
-// missing and changes comments; it never drops or retypes a column. Errors:
+// missing and changes comments, as far as steps are Automatic; it never drops
+// or retypes a column. Errors:
 // ErrNoDatabase, ErrDenied, ErrForeign, ErrNewerFormat, ErrOtherPipeline,
 // ErrSchema; on any of them nothing of another owner has been touched. It must
 // succeed before any other method but Version, Conn and Query.
@@ -39,19 +40,35 @@ func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 		return err
 	}
 	layouts, want := w.cfg.wanted(tables, have)
-	statements, err := plan(w.cfg.Database, have, want)
-	if err != nil {
+	steps := planTables(w.cfg.Database, have, want)
+	if err := refusal(steps); err != nil {
 		return err
 	}
-	for _, sql := range statements {
-		if err := w.exec(ctx, "prepare tables", sql); err != nil {
-			return err
-		}
-	}
-	if len(statements) > 0 {
-		w.cfg.Logger.Info().Int("statements", len(statements)).Msg("warehouse tables changed")
+	if err := w.carryOut(ctx, steps); err != nil {
+		return err
 	}
 	return errors.Join(w.adopt(ctx, layouts), w.endRuns(ctx), w.endRebuilds(ctx))
+}
+
+// carryOut does the automatic steps, in their order.
+func (w *Warehouse) carryOut(ctx context.Context, steps []Step) error {
+	done := 0
+	for _, s := range steps {
+		if !s.Automatic {
+			continue
+		}
+		if err := w.exec(ctx, s.did(), s.SQL); err != nil {
+			return err
+		}
+		done++
+	}
+	if done > 0 {
+		w.cfg.Logger.Info().Int("steps", done).Msg("warehouse tables changed")
+	}
+	if waiting := slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Automatic || s.Cleanup() }); len(waiting) > 0 {
+		w.cfg.Logger.Warn().Int("steps", len(waiting)).Msg("changes of the tables wait for a person, see `deskhouse schema --diff`")
+	}
+	return nil
 }
 
 // adopt makes dictionaries and views and publishes the layouts.
@@ -119,8 +136,7 @@ func (w *Warehouse) Check(ctx context.Context, tables []source.Table) error {
 		}
 	}
 	_, want := w.cfg.wanted(tables, have)
-	_, err = plan(w.cfg.Database, have, want)
-	return err
+	return refusal(planTables(w.cfg.Database, have, want))
 }
 
 // claim makes the database this pipeline's own. The owner stands in the
@@ -135,19 +151,18 @@ func (w *Warehouse) claim(ctx context.Context) error {
 
 // checkOwner compares the owner that the database names with this pipeline.
 func (w *Warehouse) checkOwner(ctx context.Context) error {
-	mine := ownerComment(w.cfg.Pipeline, w.cfg.OrgID)
 	var comment string
 	err := w.scan(ctx, "read the database's owner", "SELECT comment FROM system.tables WHERE database = {db:String} AND name = {name:String}",
 		args{"db": w.cfg.Database, "name": positionsName}, func(row scanner) error { return row.Scan(&comment) })
 	if err != nil {
 		return err
 	}
-	if comment == marked(mine) {
-		return nil
-	}
 	pipeline, org, ok := parseOwner(comment)
 	if !ok {
 		return fmt.Errorf("%w: the comment of %s does not name an owner", ErrForeign, positionsName)
+	}
+	if pipeline == w.cfg.Pipeline && org == w.cfg.OrgID {
+		return nil
 	}
 	return fmt.Errorf("%w: %q of organization %d (this is %q of %d); use a database of its own", ErrOtherPipeline, pipeline, org, w.cfg.Pipeline, w.cfg.OrgID)
 }
@@ -171,7 +186,7 @@ func parseOwner(comment string) (pipeline string, org uint64, ok bool) {
 // every table the database should have.
 func (c Config) wanted(tables []source.Table, have map[string]haveTable) ([]*layout, []table) {
 	var layouts []*layout
-	want := logbookTables()
+	want := append(logbookTables(), positionsTable(ownerComment(c.Pipeline, c.OrgID)))
 	for _, t := range tables {
 		l := c.layout(t, customOf(have[mainName(t)]))
 		l = l.withPending(l.pendingIn(have))

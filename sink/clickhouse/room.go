@@ -36,5 +36,5 @@ func (w *Warehouse) room(ctx context.Context, op string) error {
 
 // defines reports whether a statement writes a definition to the server's disk.
 func defines(sql string) bool {
-	return strings.HasPrefix(sql, "CREATE ") || strings.HasPrefix(sql, "ALTER ")
+	return strings.HasPrefix(sql, "CREATE ") || strings.HasPrefix(sql, "ALTER ") || strings.HasPrefix(sql, "RENAME ")
 }

@@ -14,6 +14,7 @@ type haveColumn struct{ name, typ, comment string }
 // haveTable is a table, view or dictionary as the server reports it.
 type haveTable struct {
 	engine, comment string
+	order           string       // of the rows, as the server writes it
 	columns         []haveColumn // in the table's order
 	rows            uint64       // older versions included; 1 where the engine does not say
 }
@@ -37,14 +38,14 @@ func (t haveTable) taken() map[string]bool {
 // have reads what the database holds.
 func (w *Warehouse) have(ctx context.Context) (map[string]haveTable, error) {
 	tables := map[string]haveTable{}
-	err := w.scan(ctx, "list tables", "SELECT name, engine, comment, ifNull(total_rows, 1) FROM system.tables WHERE database = {db:String}",
+	err := w.scan(ctx, "list tables", "SELECT name, engine, comment, sorting_key, ifNull(total_rows, 1) FROM system.tables WHERE database = {db:String}",
 		w.dbArg(), func(row scanner) error {
-			var name, engine, comment string
-			var rows uint64
-			if err := row.Scan(&name, &engine, &comment, &rows); err != nil {
+			var name string
+			var t haveTable
+			if err := row.Scan(&name, &t.engine, &t.comment, &t.order, &t.rows); err != nil {
 				return err
 			}
-			tables[name] = haveTable{engine: engine, comment: comment, rows: rows}
+			tables[name] = t
 			return nil
 		})
 	if err != nil {
@@ -65,46 +66,6 @@ func (w *Warehouse) have(ctx context.Context) (map[string]haveTable, error) {
 	return tables, err
 }
 
-// plan is the statements that make the wanted tables out of those there are.
-// Only tables and columns are added and comments changed; a column of another
-// type is refused, with every one listed.
-func plan(database string, have map[string]haveTable, want []table) ([]string, error) {
-	var statements, wrong []string
-	for _, t := range want {
-		h, exists := have[t.name]
-		if !exists {
-			statements = append(statements, t.create(database))
-			continue
-		}
-		more, differ := planTable(database, h, t)
-		statements, wrong = append(statements, more...), append(wrong, differ...)
-	}
-	if len(wrong) > 0 {
-		return nil, fmt.Errorf("%w: %s", ErrSchema, strings.Join(wrong, "; "))
-	}
-	return statements, nil
-}
-
-func planTable(database string, have haveTable, want table) (statements, wrong []string) {
-	for _, c := range want.columns {
-		h, exists := have.column(c.name)
-		switch {
-		case !exists && want.fed && have.rows > 0 && c.isData():
-			statements = append(statements, addColumn(database, want.name, c.pending()))
-		case !exists:
-			statements = append(statements, addColumn(database, want.name, c))
-		case h.typ != c.typ:
-			wrong = append(wrong, fmt.Sprintf("%s.%s is %s instead of %s", want.name, c.name, h.typ, c.typ))
-		case remark(c.comment, h.comment) != h.comment:
-			statements = append(statements, commentColumn(database, want.name, c.name, remark(c.comment, h.comment)))
-		}
-	}
-	if have.comment != marked(want.comment) {
-		statements = append(statements, commentTable(database, want.name, want.comment))
-	}
-	return statements, wrong
-}
-
 // checkOurs refuses objects of our names that deskhouse did not make, or that
 // a newer deskhouse made.
 func checkOurs(have map[string]haveTable, names []string) error {
@@ -123,7 +84,11 @@ func checkOurs(have map[string]haveTable, names []string) error {
 		}
 	}
 	if len(foreign) > 0 {
-		return fmt.Errorf("%w: %s (their comments do not start with %q); use another database", ErrForeign, strings.Join(foreign, ", "), strings.TrimSpace(mark))
+		way := "use another database"
+		if _, ours := formatOf(have[positionsName].comment); ours {
+			way = "rename or drop them, and deskhouse makes its own again"
+		}
+		return fmt.Errorf("%w: %s (their comments do not start with %q); %s", ErrForeign, strings.Join(foreign, ", "), strings.TrimSpace(mark), way)
 	}
 	return nil
 }

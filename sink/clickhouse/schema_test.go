@@ -74,38 +74,6 @@ func TestStatements(t *testing.T) {
 	}, ";\n\n")+";\n")
 }
 
-func TestPlanAddsWhatIsMissingAndRefusesOtherTypes(t *testing.T) {
-	want := table{name: "t", comment: "c", columns: []column{{name: "id", typ: typeID, comment: "i"}, {name: "a", typ: typeInt, comment: "a"}}}
-	same := haveTable{comment: marked("c"), columns: []haveColumn{{"id", typeID, "i"}, {"a", typeInt, "a"}}}
-	change := func(f func(*haveTable)) map[string]haveTable {
-		h := same
-		h.columns = append([]haveColumn(nil), same.columns...)
-		f(&h)
-		return map[string]haveTable{"t": h}
-	}
-	for _, c := range []struct {
-		name string
-		have map[string]haveTable
-		want []string
-		err  error
-	}{
-		{"nothing there: create", nil, []string{want.create("d")}, nil},
-		{"all there: nothing", change(func(*haveTable) {}), nil, nil},
-		{"columns of others are left alone", change(func(h *haveTable) { h.columns = append(h.columns, haveColumn{"mine", "String", ""}) }), nil, nil},
-		{"column missing: add", change(func(h *haveTable) { h.columns = h.columns[:1] }), []string{addColumn("d", "t", want.columns[1])}, nil},
-		{"column comment differs", change(func(h *haveTable) { h.columns[1].comment = "old" }), []string{commentColumn("d", "t", "a", "a")}, nil},
-		{"table comment differs", change(func(h *haveTable) { h.comment = marked("old") }), []string{commentTable("d", "t", "c")}, nil},
-		{"other type: refuse", change(func(h *haveTable) { h.columns[1].typ = typeString }), nil, ErrSchema},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := plan("d", c.have, []table{want})
-			if strings.Join(got, ";") != strings.Join(c.want, ";") || !errors.Is(err, c.err) {
-				t.Errorf("got %q, %v", got, err)
-			}
-		})
-	}
-}
-
 func TestPrepareTwice(t *testing.T) {
 	w := prepared(t)
 	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, fullTicket), 1)}, 1))
@@ -129,10 +97,9 @@ func TestTypesAreSpeltAsTheServerDoes(t *testing.T) {
 	w := prepared(t)
 	have, err := w.have(ctx)
 	must(t, err)
-	_, want := Config{}.wanted(allTables, have)
-	statements, err := plan(w.Database(), have, want)
-	if err != nil || len(statements) > 0 {
-		t.Errorf("a prepared database needs %q, %v", statements, err)
+	_, want := w.cfg.wanted(allTables, have)
+	if steps := planTables(w.Database(), have, want); len(steps) > 0 {
+		t.Errorf("a prepared database needs %+v", steps)
 	}
 }
 
