@@ -2,6 +2,7 @@ package source
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -11,7 +12,26 @@ import (
 // equal; between others every row may differ although nothing changed at Zoho.
 // It depends on the catalog alone: not on the portal's custom fields, which
 // enter a fingerprint by their own names.
-func (r *Resource) Edition() uint32 {
+func (r *Resource) Edition() uint32 { return r.edition("") }
+
+// Edition is the resource's for records that passed the mask: what is left out
+// or hashed changes their fingerprints. Departments do not.
+func (m *Mask) Edition() uint32 { return m.edition }
+
+func (m *Mask) ownEdition() uint32 {
+	if len(m.patterns) == 0 {
+		return m.res.Edition()
+	}
+	var b strings.Builder
+	b.WriteString(m.KeyID())
+	for _, p := range m.patterns {
+		b.WriteString("\x00" + strings.ToLower(p.text) + "\x00")
+		b.WriteByte('0' + byte(p.treat))
+	}
+	return m.res.edition(b.String())
+}
+
+func (r *Resource) edition(selection string) uint32 {
 	d := xxhash.New()
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -24,6 +44,7 @@ func (r *Resource) Edition() uint32 {
 	var rules [4]byte
 	binary.BigEndian.PutUint32(rules[:], canonicalRules)
 	_, _ = d.Write(rules[:])
+	_, _ = d.WriteString(selection)
 	return uint32(d.Sum64())
 }
 

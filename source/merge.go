@@ -17,9 +17,12 @@ func (s Stamp) Compare(t Stamp) int {
 // Head is what the warehouse holds about a main row, without its columns. The
 // zero Head is a row never seen.
 type Head struct {
-	Content   Stamp
-	Life      Stamp // zero: nothing but the default, alive
-	Deleted   bool
+	Content Stamp
+	Life    Stamp // zero: nothing but the default, alive
+	Deleted bool
+	// LeftOut: the content is of a department that is not selected; the row holds
+	// none of it, and nobody is shown it.
+	LeftOut   bool
 	DeletedAt int64  // ms, with Deleted
 	Modified  int64  // the content's own modifiedTime, 0 = none
 	Version   uint64 // _version of the row, 0 = no row
@@ -61,7 +64,7 @@ func Merge(held State, o Observation) State {
 	if o.Record != nil && o.Carries[Content] {
 		s := Stamp{o.AsOf, o.Evidence, o.Record.Fingerprint}
 		if s.Compare(held.Content) > 0 {
-			held.Content, held.Modified, held.Record = s, o.Record.Modified, o.Record
+			held.Content, held.Modified, held.Record, held.LeftOut = s, o.Record.Modified, o.Record, o.Record.LeftOut
 		}
 	}
 	if o.Life != LifeUnknown {

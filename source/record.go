@@ -48,11 +48,15 @@ type Record struct {
 	// Deleted is set when a life flag (IsDel, isDel, isDeleted, isTrashed) is
 	// true.
 	Deleted bool
+	// LeftOut: the record is of a department that is not selected. Nothing of it
+	// is to be stored but its key, its times and that it exists.
+	LeftOut bool
 	// Fingerprint covers the canonical values of the content register that
 	// belong to the record itself; absent equals null.
 	Fingerprint uint64
 
 	text string
+	own  string // values that took the place of others (Mask)
 	vals []span
 }
 
@@ -61,6 +65,9 @@ type span struct{ from, to uint32 }
 // Value returns the JSON text of field i as sent, "" when the key was absent.
 func (r *Record) Value(i int) string {
 	s := r.vals[i]
+	if s.from&masked != 0 {
+		return r.own[s.from&^masked : s.to&^masked]
+	}
 	return r.text[s.from:s.to]
 }
 
