@@ -21,11 +21,19 @@ func crossCheck(c *Config, top fields) {
 		if p.Warehouse.URL == "" {
 			continue
 		}
-		place := p.Warehouse.place()
-		if other, taken := owner[place]; taken {
-			at.at("warehouse").at("database").fail(
-				fmt.Sprintf("%s is the database of pipeline %s already", quote(p.Warehouse.Database), other), "give each pipeline a database of its own")
+		claim(owner, name, p.Warehouse, at.at("warehouse").at("database"))
+	}
+}
+
+// claim notes whose database w is.
+func claim(owner map[string]string, name string, w Warehouse, at value) {
+	for _, place := range w.places() {
+		if other, taken := owner[place]; taken && other != name {
+			at.fail(fmt.Sprintf("%s is the database of pipeline %s already", quote(w.Database), other), "give each pipeline a database of its own")
+			return
 		}
+	}
+	for _, place := range w.places() {
 		owner[place] = name
 	}
 }

@@ -94,7 +94,7 @@ func TestMinimalGetsDefaults(t *testing.T) {
 		t.Error("secrets are not those of the environment")
 	}
 	p := c.Pipelines["support"]
-	if want := (Warehouse{URL: Embedded, Database: "desk", Dir: filepath.Join(base, "data", "warehouse")}); p.Warehouse != want {
+	if want := (Warehouse{URL: Embedded, Database: "desk", Dir: filepath.Join(base, "data", "warehouse")}); !reflect.DeepEqual(p.Warehouse, want) {
 		t.Errorf("warehouse %+v, want %+v", p.Warehouse, want)
 	}
 	if p.Payload != PayloadTrust || p.Resync != nil || p.Bin.Poll != time.Hour {

@@ -149,7 +149,9 @@ func (v value) entries() (all []entry, ok bool) {
 	return all, true
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+// plainKey takes names of up to 40 characters, and longer ones of words with _ between, as settings of ClickHouse have
+// them: Zoho's secrets are longer than 40 and have no _.
+var plainKey = regexp.MustCompile(`^([A-Za-z0-9_-]{1,40}|[a-z0-9]{1,20}(_[a-z0-9]{1,20}){1,15})$`)
 
 // keyName refuses keys that do not look like names: what follows a forgotten colon could be a secret, and keys are
 // quoted in messages.

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"net"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -10,7 +8,8 @@ import (
 
 // Warehouse is the database that a pipeline fills, which no other pipeline fills.
 type Warehouse struct {
-	// URL is Embedded, or clickhouse://, http:// or https:// with host and options, without database, user and password.
+	// URL is Embedded, or clickhouse://, http:// or https:// with hosts (commas between them) and options, without
+	// database, user and password.
 	URL string `json:"url" yaml:"url"`
 	// Database is created when it is not there. Defaults to the path of the URL, then to "desk".
 	Database string `json:"database" yaml:"database"`
@@ -19,6 +18,11 @@ type Warehouse struct {
 	Password Secret `json:"password" yaml:"password"`
 	// Dir is the absolute folder of the embedded engine, empty for a server. Pipelines with the same Dir share an engine.
 	Dir string `json:"dir,omitempty" yaml:"dir,omitempty"`
+	// TLS is nil for plain text, and for the TLS that the URL alone asks for.
+	TLS *TLS `json:"tls,omitempty" yaml:"tls,omitempty"`
+	// Settings are sent to the server with every statement, those in the URL besides.
+	Settings    map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"`
+	Compression Compression       `json:"compression,omitempty" yaml:"compression,omitempty"`
 }
 
 // IsEmbedded reports whether deskhouse runs the engine.
@@ -29,13 +33,14 @@ const defaultDatabase = "desk"
 var validDatabase = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 
 func warehouse(v value, stateDir string) Warehouse {
-	f := v.fields("url", "database", "user", "password", "dir")
+	f := v.fields("url", "database", "user", "password", "dir", "tls", "settings", "compression")
 	target := f["url"].required(Embedded + ", clickhouse://host:9000 or https://host:8443").reference()
 	w := Warehouse{URL: target, Database: database(f["database"])}
 	switch {
 	case target == Embedded:
 		w.Dir = v.d.folder(f["dir"], filepath.Join(stateDir, "warehouse"))
-		for _, key := range []string{"user", "password"} {
+		w.Settings = settings(f["settings"], nil)
+		for _, key := range []string{"user", "password", "tls", "compression"} {
 			if !f[key].absent() {
 				f[key].fail("is not for the embedded engine, which listens on loopback only", "remove it, or give url a server")
 			}
@@ -47,7 +52,7 @@ func warehouse(v value, stateDir string) Warehouse {
 }
 
 func remoteWarehouse(w Warehouse, f fields) Warehouse {
-	u, l := f["url"].parseServer(w.URL, []string{"clickhouse", "http", "https"})
+	u, l := f["url"].parseServers(w.URL, []string{"clickhouse", "http", "https"})
 	l = l.merge(f["user"], f["password"])
 	if !f["dir"].absent() {
 		f["dir"].fail("is for the embedded engine only", "remove it")
@@ -57,6 +62,9 @@ func remoteWarehouse(w Warehouse, f fields) Warehouse {
 		w.URL = ""
 		return w
 	}
+	checkParameters(f["url"], u.Query())
+	w.TLS, w.Compression = warehouseTLS(f["tls"], u), compression(f["compression"], u)
+	w.Settings = settings(f["settings"], u.Query())
 	if path := strings.Trim(u.Path, "/"); path != "" {
 		w.Database = pathDatabase(f, path, w.Database)
 	}
@@ -107,22 +115,4 @@ func (d *decoder) folder(v value, otherwise string) string {
 		s = filepath.Join(d.base, s)
 	}
 	return filepath.Clean(s)
-}
-
-// place identifies the database that w fills, as far as its address tells: host names are not resolved, and two ports
-// of one host are two servers, unless both are the usual ports of the protocols.
-func (w Warehouse) place() string {
-	if w.IsEmbedded() {
-		return w.Dir + "\x00" + w.Database
-	}
-	u, err := url.Parse(w.URL)
-	if err != nil {
-		return w.URL + "\x00" + w.Database
-	}
-	port := u.Port()
-	switch port {
-	case "", "8123", "8443", "9000", "9440":
-		port = "default"
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port) + "\x00" + w.Database
 }
