@@ -81,7 +81,7 @@ func exitCode(err error) int {
 	case errors.Is(err, state.ErrInUse), errors.Is(err, state.ErrHeld):
 		return exitRunning
 	case errors.Is(err, clickhouse.ErrConfig), errors.Is(err, clickhouse.ErrAuth), errors.Is(err, clickhouse.ErrDenied), errors.Is(err, clickhouse.ErrTooOld),
-		errors.Is(err, clickhouse.ErrForeign), errors.Is(err, clickhouse.ErrOtherPipeline), errors.Is(err, clickhouse.ErrNewerFormat), errors.Is(err, clickhouse.ErrSchema):
+		errors.Is(err, clickhouse.ErrForeign), errors.Is(err, clickhouse.ErrOtherPipeline), errors.Is(err, clickhouse.ErrOtherServer), errors.Is(err, clickhouse.ErrNewerFormat), errors.Is(err, clickhouse.ErrSchema):
 		return exitUsage
 	case errors.Is(err, pipeline.ErrGuard):
 		return exitDecision

@@ -239,7 +239,7 @@ func (c *core) openWarehouse(ctx context.Context, p *pipe, l *leader, patience t
 // waitFor reports whether time may heal an error of the warehouse.
 func waitFor(err error) bool {
 	for _, permanent := range []error{clickhouse.ErrConfig, clickhouse.ErrAuth, clickhouse.ErrDenied, clickhouse.ErrTooOld, clickhouse.ErrForeign,
-		clickhouse.ErrOtherPipeline, clickhouse.ErrNewerFormat, clickhouse.ErrSchema, clickhouse.ErrFenced} {
+		clickhouse.ErrOtherPipeline, clickhouse.ErrOtherServer, clickhouse.ErrNewerFormat, clickhouse.ErrSchema, clickhouse.ErrFenced} {
 		if errors.Is(err, permanent) {
 			return false
 		}

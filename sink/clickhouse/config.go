@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/url"
@@ -25,13 +26,22 @@ const (
 
 // Config says which server, which database and for whom.
 type Config struct {
-	// URL is clickhouse://host:9000, http://host:8123 or https://host:8443,
-	// several hosts separated by commas. ?secure=true asks for TLS over the
-	// native protocol; other parameters are clickhouse-go's.
+	// URL is clickhouse://host:9000, http://host:8123 or https://host:8443.
+	// Several hosts, separated by commas, are ways to the same database: one is
+	// used at a time, the next when it does not answer. ?secure=true asks for
+	// TLS over the native protocol; other parameters are clickhouse-go's, and
+	// settings of the server.
 	URL string
 	// Database holds all tables; it is created when missing and allowed.
 	Database       string
 	User, Password string // override those of the URL when set
+	// TLS asks for TLS; nil leaves it to the URL.
+	TLS *TLS
+	// Settings are sent with every statement, besides those in the URL.
+	Settings map[string]string
+	// Compression is lz4, zstd, none, and over HTTP gzip; "" means what the URL
+	// says, else lz4, or none when the server is on this machine.
+	Compression string
 	// OrgID is the portal, the first column of every key.
 	OrgID uint64
 	// Pipeline names who owns the database; another name is refused.
@@ -65,8 +75,38 @@ func (c Config) options() (*driver.Options, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: warehouse URL cannot be read (special characters in user or password must be URL-encoded)", ErrConfig)
 	}
+	if c.TLS != nil {
+		if scheme == "http" {
+			return nil, fmt.Errorf("%w: TLS over http://, which is plain text", ErrConfig)
+		}
+		if opts.TLS == nil {
+			opts.TLS = &tls.Config{}
+		}
+	}
 	c.complete(opts)
+	if opts.Compression, err = c.compression(opts); err != nil {
+		return nil, err
+	}
 	return opts, nil
+}
+
+// methods are those that the protocols have in common, and HTTP's own.
+var methods = map[string]driver.CompressionMethod{"lz4": driver.CompressionLZ4, "zstd": driver.CompressionZSTD,
+	"gzip": driver.CompressionGZIP, "none": driver.CompressionNone}
+
+func (c Config) compression(opts *driver.Options) (*driver.Compression, error) {
+	method, known := methods[c.Compression]
+	switch {
+	case c.Compression == "" && opts.Compression != nil:
+		return opts.Compression, nil
+	case c.Compression == "" && loopback(opts.Addr):
+		return nil, nil
+	case c.Compression == "":
+		method = driver.CompressionLZ4
+	case !known || method == driver.CompressionGZIP && opts.Protocol == driver.Native:
+		return nil, fmt.Errorf("%w: compression %q is none that the protocol knows", ErrConfig, c.Compression)
+	}
+	return &driver.Compression{Method: method, Level: 3}, nil // ClickHouse's own level of zstd and gzip
 }
 
 func (c Config) complete(opts *driver.Options) {
@@ -80,8 +120,8 @@ func (c Config) complete(opts *driver.Options) {
 	for i, addr := range opts.Addr {
 		opts.Addr[i] = withPort(addr, opts)
 	}
-	if opts.Compression == nil && !loopback(opts.Addr) {
-		opts.Compression = &driver.Compression{Method: driver.CompressionLZ4}
+	for name, value := range c.Settings {
+		opts.Settings[name] = value
 	}
 	if opts.DialTimeout == 0 {
 		opts.DialTimeout = dialTimeout

@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +39,9 @@ var (
 	// ErrMissing: a table, view or database that this process works with is
 	// gone, dropped by somebody else.
 	ErrMissing = errors.New("table or database is missing")
+	// ErrOtherServer: the hosts of the URL do not hold the same database, so
+	// rows would be split between them.
+	ErrOtherServer = errors.New("hosts of the warehouse hold different databases")
 	// ErrNoDatabase: the database does not exist and may not be created.
 	ErrNoDatabase = errors.New("database does not exist")
 )
@@ -155,23 +157,26 @@ func fromServer(op string, x *driver.Exception) *Error {
 // Only errors known to hold no values are kept.
 func fromClient(op string, err error) *Error {
 	var (
-		status      *driver.HTTPError
-		network     net.Error
-		certificate *tls.CertificateVerificationError
+		status  *driver.HTTPError
+		network net.Error
+		several *hostsError
 	)
+	failure := handshakeFailure(err)
 	switch {
+	case errors.As(err, &several):
+		return &Error{Op: op, Err: several, Retry: several.retry()}
+	case failure != nil:
+		return &Error{Op: op, Err: fmt.Errorf("%w: %w: %w", ErrUnreachable, ErrTLS, failure), Retry: true}
 	case errors.Is(err, context.Canceled):
 		return &Error{Op: op, Err: context.Canceled}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Op: op, Err: context.DeadlineExceeded, Retry: true}
 	case errors.As(err, &status):
 		return fromStatus(op, status.StatusCode)
-	case errors.As(err, &certificate):
-		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrUnreachable, certificate)}
 	case errors.As(err, &network):
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrUnreachable, bareNetwork(err, network)), Retry: true}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, driver.ErrAcquireConnTimeout):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, driver.ErrAcquireConnTimeout), errors.Is(err, errMoved):
 		return &Error{Op: op, Err: fmt.Errorf("%w: connection lost", ErrUnreachable), Retry: true}
 	}
 	return &Error{Op: op, Err: fmt.Errorf("driver refused (%T)", root(err))}

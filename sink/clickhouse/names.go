@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"deskhouse/source"
@@ -58,7 +59,7 @@ func (w *Warehouse) ReloadNames(ctx context.Context, t source.Table) error {
 		return nil
 	}
 	err := w.exec(ctx, "reload names of "+string(t), "SYSTEM RELOAD DICTIONARY "+qualified(w.cfg.Database, dictionaryName(t)))
-	if isDenied(err) {
+	if isDenied(err) || errors.Is(err, ErrAuth) { // the latter as in prepareNames
 		return nil
 	}
 	return err

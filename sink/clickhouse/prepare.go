@@ -16,7 +16,7 @@ import (
 // missing and changes comments, as far as steps are Automatic; it never drops
 // or retypes a column. Errors:
 // ErrNoDatabase, ErrDenied, ErrForeign, ErrNewerFormat, ErrOtherPipeline,
-// ErrSchema; on any of them nothing of another owner has been touched. It must
+// ErrOtherServer, ErrSchema; on any of them nothing of another owner has been touched. It must
 // succeed before any other method but Version, Conn and Query.
 func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 	for _, t := range tables {
@@ -26,6 +26,9 @@ func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 	}
 	w.schemaMu.Lock()
 	defer w.schemaMu.Unlock()
+	if err := w.hosts.agree(ctx); err != nil {
+		return err
+	}
 	if err := w.createDatabase(ctx); err != nil {
 		return err
 	}
@@ -37,6 +40,9 @@ func (w *Warehouse) Prepare(ctx context.Context, tables []source.Table) error {
 		return err
 	}
 	if err := w.claim(ctx); err != nil {
+		return err
+	}
+	if err := w.hosts.agree(ctx); err != nil { // now that the database has an owner
 		return err
 	}
 	layouts, want := w.cfg.wanted(tables, have)
@@ -75,10 +81,9 @@ func (w *Warehouse) carryOut(ctx context.Context, steps []Step) error {
 func (w *Warehouse) adopt(ctx context.Context, layouts []*layout) error {
 	for _, l := range layouts {
 		if t := l.res.Table; nameColumn[t] != "" {
-			if err := w.exec(ctx, "prepare names of "+string(t), createDictionary(w.cfg.Database, t, w.cred)); err != nil {
+			if err := w.prepareNames(ctx, t); err != nil {
 				return err
 			}
-			w.names[t] = true
 		}
 	}
 	for _, l := range layouts {

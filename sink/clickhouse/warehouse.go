@@ -22,6 +22,7 @@ type Warehouse struct {
 	cred    credentials
 	conn    chdriver.Conn // statements; every name is qualified
 	into    chdriver.Conn // block inserts, which the driver only parses with plain table names
+	hosts   *hosts        // dials for both
 	version string
 
 	schemaMu sync.Mutex // one schema change at a time; guards names; taken before layoutMu
@@ -39,8 +40,9 @@ type Warehouse struct {
 }
 
 // Open connects and asks the server for its version, one round trip. Errors
-// are ErrConfig, ErrUnreachable, ErrAuth or ErrTooOld, inside an *Error where
-// a server was asked. Close the Warehouse when done.
+// are ErrConfig, ErrUnreachable (with ErrTLS where that is why), ErrAuth or
+// ErrTooOld, inside an *Error where a server was asked. Close the Warehouse
+// when done.
 func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -49,35 +51,41 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Warehouse{cfg: cfg, cred: credentials{opts.Auth.Username, opts.Auth.Password},
+	w := &Warehouse{cfg: cfg, cred: credentials{opts.Auth.Username, opts.Auth.Password}, hosts: newHosts(cfg, opts),
 		layouts: map[source.Table]*layout{}, names: nameTables{}, instance: newInstance()}
-	if w.conn, err = driver.Open(opts); err != nil {
-		return nil, fmt.Errorf("%w: driver refuses the warehouse URL", ErrConfig)
+	if w.conn, err = w.pool(""); err != nil {
+		return nil, err
 	}
-	if w.into, err = openInto(cfg); err != nil {
+	// The sessions of this pool stand in the database itself. It is dialled by
+	// the first insert, when the database exists.
+	if w.into, err = w.pool(cfg.Database); err != nil {
 		_ = w.conn.Close()
 		return nil, err
 	}
 	if err := w.askVersion(ctx); err != nil {
+		err = cfg.blameSettings(ctx, err)
 		_ = w.Close()
 		return nil, err
+	}
+	if opts.TLS != nil && opts.TLS.InsecureSkipVerify {
+		cfg.Logger.Warn().Msg("the warehouse's certificate is not looked at (skip_verify): anybody in between can read and change everything")
 	}
 	return w, nil
 }
 
-// openInto makes the pool whose sessions stand in the database itself. It is
-// dialled by the first insert, when the database exists.
-func openInto(cfg Config) (chdriver.Conn, error) {
-	opts, err := cfg.options()
+// pool makes connections whose sessions stand in a database.
+func (w *Warehouse) pool(database string) (chdriver.Conn, error) {
+	opts, err := w.cfg.options()
 	if err != nil {
 		return nil, err
 	}
-	opts.Auth.Database = cfg.Database
-	into, err := driver.Open(opts)
+	opts.Auth.Database = database
+	w.hosts.attach(opts)
+	conn, err := driver.Open(opts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: driver refuses the warehouse URL", ErrConfig)
 	}
-	return into, nil
+	return conn, nil
 }
 
 func (c Config) validate() error {
