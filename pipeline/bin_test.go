@@ -59,7 +59,7 @@ func newTrash(t *testing.T) (*trash, *rig, *binReader, func()) {
 	return b, r, newBinReader(r.deps, w), spawn(r.readers(w)...)
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -235,6 +235,7 @@ type hookWarehouse struct {
 	write   func(rows []source.Row) error
 	side    func(rows []source.SideRow) error
 	changed func(changes []source.Change) error
+	tracked func(keys []source.Key)
 	pos     func(seq uint64) error
 }
 
@@ -272,6 +273,13 @@ func (h *hookWarehouse) WriteChanges(ctx context.Context, changes []source.Chang
 		}
 	}
 	return h.memWarehouse.WriteChanges(ctx, changes)
+}
+
+func (h *hookWarehouse) Tracked(ctx context.Context, t source.Table, keys []source.Key) (*source.Tracked, error) {
+	if h.tracked != nil {
+		h.tracked(keys)
+	}
+	return h.memWarehouse.Tracked(ctx, t, keys)
 }
 
 func (h *hookWarehouse) SavePosition(ctx context.Context, name string, seq uint64) error {

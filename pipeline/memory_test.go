@@ -24,6 +24,7 @@ type memWarehouse struct {
 	pos      map[string]uint64
 	custom   map[string]bool
 	changes  map[uint64]source.Change
+	written  map[memKey][]memVersion // contents of main rows, as they were written
 	runs     map[string]map[source.Key]bool
 	reports  []source.RunReport
 	shadows  map[source.Table]memShadow
@@ -82,7 +83,7 @@ func newMemWarehouse() *memWarehouse {
 		sides: map[source.Table]map[source.Register]map[source.Key]source.SideRow{}, pos: map[string]uint64{},
 		shadows: map[source.Table]memShadow{},
 		tokens:  map[uint64]bool{}, filled: map[source.Table]map[source.Key]bool{},
-		custom: map[string]bool{}, changes: map[uint64]source.Change{}, runs: map[string]map[source.Key]bool{}}
+		custom: map[string]bool{}, changes: map[uint64]source.Change{}, written: map[memKey][]memVersion{}, runs: map[string]map[source.Key]bool{}}
 }
 
 func (m *memWarehouse) Heads(_ context.Context, t source.Table, keys []source.Key) (map[source.Key]source.Head, error) {
@@ -119,6 +120,7 @@ func (m *memWarehouse) Write(_ context.Context, t source.Table, rows []source.Ro
 			m.putRows(m.shadows[t], m.main[t], rows)
 		}
 		m.putRows(m.main[t], m.main[t], rows)
+		m.note(t, rows)
 		for i := range rows {
 			if rows[i].Content.AsOf > 0 {
 				m.filled[t][rows[i].Key] = true
@@ -213,6 +215,37 @@ func (m *memWarehouse) WriteChanges(_ context.Context, changes []source.Change) 
 		m.changes[c.ID] = c
 	}
 	return nil
+}
+
+// Tracked tells values as they were sent.
+func (m *memWarehouse) Tracked(_ context.Context, t source.Table, keys []source.Key) (*source.Tracked, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down.Load() {
+		return nil, errors.New("the warehouse is down")
+	}
+	res := source.Lookup(t)
+	read := func(rec *source.Record) []*string {
+		var values []*string
+		for _, i := range res.Tracked() {
+			if raw := rec.Value(i); source.IsNull(raw) {
+				values = append(values, nil)
+			} else {
+				values = append(values, &raw)
+			}
+		}
+		return values
+	}
+	tracked := &source.Tracked{Held: map[source.Key][]*string{}, Read: read}
+	for _, i := range res.Tracked() {
+		tracked.Columns = append(tracked.Columns, res.Fields[i].Column)
+	}
+	for _, k := range keys {
+		if rec := m.main[t][k].Record; rec != nil {
+			tracked.Held[k] = read(rec)
+		}
+	}
+	return tracked, nil
 }
 
 func (m *memWarehouse) SavePosition(_ context.Context, name string, seq uint64) error {

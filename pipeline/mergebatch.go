@@ -15,6 +15,7 @@ type merged struct {
 	rows     []source.Row
 	sides    map[source.Register]map[source.Key]side
 	changes  []source.Change
+	contents []contents // one a change
 	hints    []hint
 	outcomes []outcome // one a submission
 }
@@ -144,6 +145,7 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 		c := change(w.table, o, op)
 		c.Received = w.clock.Now().UTC()
 		b.changes = append(b.changes, c)
+		b.contents = append(b.contents, contentsOf(st, next))
 	}
 	return next
 }

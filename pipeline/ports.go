@@ -32,6 +32,9 @@ type Warehouse interface {
 	SideStamps(ctx context.Context, t source.Table, reg source.Register, keys []source.Key) (map[source.Key]source.Stamp, error)
 	WriteSide(ctx context.Context, t source.Table, reg source.Register, rows []source.SideRow, epoch uint64) error
 	WriteChanges(ctx context.Context, changes []source.Change) error
+	// Tracked are the columns whose changes the history spells out, and what the
+	// rows of these keys hold in them.
+	Tracked(ctx context.Context, t source.Table, keys []source.Key) (*source.Tracked, error)
 	SavePosition(ctx context.Context, name string, seq uint64) error
 	Position(ctx context.Context, name string) (seq uint64, ok bool, err error)
 	SaveStatus(ctx context.Context, rows []source.TableStatus) error

@@ -71,6 +71,15 @@ func (s simSink) SideStamps(ctx context.Context, t source.Table, reg source.Regi
 	})
 }
 
+func (s simSink) Tracked(ctx context.Context, t source.Table, keys []source.Key) (*source.Tracked, error) {
+	return through(s.x, "tracked "+string(t), func(luck float64) (*source.Tracked, error) {
+		if luck < s.x.w.rate(s.x.w.set.sinkFails)/2 {
+			return nil, errRefused
+		}
+		return s.Warehouse.Tracked(ctx, t, keys)
+	})
+}
+
 func (s simSink) Position(ctx context.Context, name string) (seq uint64, known bool, err error) {
 	seq, err = through(s.x, "position", func(float64) (uint64, error) {
 		seq, known, err = s.Warehouse.Position(ctx, name)

@@ -188,7 +188,7 @@ func (w *writer) drain(batch []submission, rows int) []submission {
 	return batch
 }
 
-// flush is one pass: read heads, merge, queue re-reads, write, confirm. Each
+// flush is one pass: read heads, merge, queue re-reads, look what changed, write, confirm. Each
 // step is repeated by itself until it succeeds: a batch that is merged again
 // after its rows were stored would find nothing changed and tell the history
 // nothing. Nobody else writes this table, so the heads stay as they were read.
@@ -205,6 +205,7 @@ func (w *writer) flush(ctx context.Context, batch []submission) error {
 			hints, err = w.rereads.keep(ctx, w.table, b.hints)
 			return err
 		}},
+		{"read the held columns of ", func(ctx context.Context) error { return w.spellOut(ctx, b) }},
 		{"write ", func(ctx context.Context) error { return w.store(ctx, b) }},
 	}
 	for _, step := range steps {

@@ -16,6 +16,11 @@ type Change struct {
 	Received time.Time // when this process learned of it, local clock, UTC
 	Version  uint64    // _version of the row it made
 	Previous string    // JSON of the state before, "" when Zoho sent none
+	// Changed names the tracked columns that the change gave other values, Old
+	// and New are the values before and after, one each (see Tracked). A deletion
+	// alone changes no column.
+	Changed  []string
+	Old, New []*string
 }
 
 // Op is what a change made of a row.

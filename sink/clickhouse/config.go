@@ -20,8 +20,8 @@ type HistoryMode string
 // The modes. The zero value means HistoryMetadata.
 const (
 	HistoryOff      HistoryMode = "off"      // nothing
-	HistoryMetadata HistoryMode = "metadata" // what, when, from where
-	HistoryFull     HistoryMode = "full"     // and the state before, where Zoho sends it
+	HistoryMetadata HistoryMode = "metadata" // what, when, from where; tracked columns before and after
+	HistoryFull     HistoryMode = "full"     // and so all content columns, and the state before where Zoho sends it
 )
 
 // Config says which server, which database and for whom.

@@ -82,6 +82,9 @@ func changesTable() table {
 			{name: "origin", typ: typeLabel, comment: "How it was learned: webhook, poll, resync, re-read, bin"},
 			{name: "event_type", typ: typeLabel, comment: "Zoho's event type, for webhooks"},
 			{name: "row_version", typ: typeID, comment: "_version of the row it made"},
+			{name: "changed", typ: typeLabels, comment: "Columns that got another value; of every table those that analysts follow (labels, ids, times, flags), where history is full all content columns"},
+			{name: "old", typ: typeTexts, codec: codecText, comment: "Their values before, as text, one for each of changed; all NULL for an insert"},
+			{name: "new", typ: typeTexts, codec: codecText, comment: "Their values after, as text, one for each of changed"},
 			{name: "previous", typ: typeString, codec: codecText, comment: "State before the change as JSON, where Zoho sends it and history is full"},
 			versionNow,
 		}}

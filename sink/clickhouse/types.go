@@ -22,6 +22,8 @@ const (
 	typeMillis   = "Int64"
 	typePlain    = "String"
 	typeLabel    = "LowCardinality(String)"
+	typeLabels   = "Array(LowCardinality(String))"
+	typeTexts    = "Array(Nullable(String))"
 	codecText    = "ZSTD(1)"
 	decimalScale = 9
 	// Nine decimals are the most Zoho's Decimal and Currency fields show (an

@@ -53,6 +53,9 @@ CREATE TABLE IF NOT EXISTS `desk`.`changes_all`
     `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, re-read, bin',
     `event_type` LowCardinality(String) COMMENT 'Zoho\'s event type, for webhooks',
     `row_version` UInt64 COMMENT '_version of the row it made',
+    `changed` Array(LowCardinality(String)) COMMENT 'Columns that got another value; of every table those that analysts follow (labels, ids, times, flags), where history is full all content columns',
+    `old` Array(Nullable(String)) COMMENT 'Their values before, as text, one for each of changed; all NULL for an insert' CODEC(ZSTD(1)),
+    `new` Array(Nullable(String)) COMMENT 'Their values after, as text, one for each of changed' CODEC(ZSTD(1)),
     `previous` Nullable(String) COMMENT 'State before the change as JSON, where Zoho sends it and history is full' CODEC(ZSTD(1)),
     `_version` UInt64 DEFAULT toUInt64(toUnixTimestamp64Micro(now64(6))) COMMENT 'Version of the row; the largest is the current one'
 )
@@ -161,6 +164,9 @@ CREATE OR REPLACE VIEW `desk`.`changes`
     `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, re-read, bin',
     `event_type` LowCardinality(String) COMMENT 'Zoho\'s event type, for webhooks',
     `row_version` UInt64 COMMENT '_version of the row it made',
+    `changed` Array(LowCardinality(String)) COMMENT 'Columns that got another value; of every table those that analysts follow (labels, ids, times, flags), where history is full all content columns',
+    `old` Array(Nullable(String)) COMMENT 'Their values before, as text, one for each of changed; all NULL for an insert',
+    `new` Array(Nullable(String)) COMMENT 'Their values after, as text, one for each of changed',
     `previous` Nullable(String) COMMENT 'State before the change as JSON, where Zoho sends it and history is full'
 )
 AS SELECT
@@ -174,6 +180,9 @@ AS SELECT
     `origin`,
     `event_type`,
     `row_version`,
+    `changed`,
+    `old`,
+    `new`,
     `previous`
 FROM `desk`.`changes_all` FINAL
 COMMENT 'deskhouse 1: history of applied changes, kept for 365 days';

@@ -1,0 +1,104 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"deskhouse/source"
+)
+
+// Tracked returns what the history follows of a table and the values that the
+// rows of these keys hold: the tracked fields, with HistoryFull all content
+// columns, custom fields among them. Deleted rows have the values they keep.
+// Keys without a row or without content are absent from Held. Columns that are
+// left out are not followed, hashed ones by their hash: what is compared is
+// what is stored.
+func (w *Warehouse) Tracked(ctx context.Context, t source.Table, keys []source.Key) (*source.Tracked, error) {
+	l, err := w.layout(t)
+	if err != nil {
+		return nil, err
+	}
+	f := l.follow(w.cfg.history(t) == HistoryFull)
+	tracked := &source.Tracked{Columns: stateNames(f.columns), Read: f.read, Held: make(map[source.Key][]*string, len(keys))}
+	err = w.lookup(ctx, "read tracked columns of "+mainName(t), t, mainName(t), f.exprs(), keys, func(row scanner) error {
+		var k keyScan
+		var asOf int64
+		values := make([]*string, len(f.columns))
+		dest := append(k.dest(t), &asOf)
+		for i := range values {
+			dest = append(dest, &values[i])
+		}
+		if err := row.Scan(dest...); err != nil {
+			return err
+		}
+		if asOf > 0 {
+			tracked.Held[k.key(t)] = values
+		}
+		return nil
+	})
+	return tracked, err
+}
+
+// follower turns records into the texts of the columns that the history
+// follows, by the same decoders that fill the table.
+type follower struct {
+	fields  []fieldCells
+	custom  customCells
+	columns []column // of fields, then of custom
+}
+
+// follow returns the columns that the history follows; with all every content
+// column of the record's own.
+func (l *layout) follow(all bool) *follower {
+	f := &follower{}
+	always := l.res.Tracked()
+	declared := l.fieldColumns(source.Content)
+	for n, i := range l.fields(source.Content) {
+		if field := l.res.Fields[i]; all && !field.Foreign || slices.Contains(always, i) {
+			f.fields = append(f.fields, fieldCells{i, newCells(field.Kind)})
+			f.columns = append(f.columns, declared[n])
+		}
+	}
+	if all {
+		f.custom = newCustomBlock(l.custom)
+		f.columns = append(f.columns, f.custom.columns()...)
+	}
+	return f
+}
+
+// exprs are the content's as_of and the texts of the columns, for lookup.
+func (f *follower) exprs() []string {
+	exprs := []string{"_content_as_of"}
+	for _, c := range f.columns {
+		text := "toString(" + ident(c.name) + ")"
+		if isArray(c.typ) {
+			text = fmt.Sprintf("if(empty(%s), NULL, %s)", ident(c.name), text)
+		}
+		exprs = append(exprs, text)
+	}
+	return exprs
+}
+
+func isArray(typ string) bool { return typ == typeIDs || typ == typeStrings }
+
+// read is one record's texts, in the order of columns.
+func (f *follower) read(rec *source.Record) []*string {
+	texts := make([]*string, 0, len(f.columns))
+	take := func(c cells) {
+		texts = append(texts, lastText(c))
+		c.reset()
+	}
+	for i := range f.fields {
+		f.fields[i].cells.add(rec.Value(f.fields[i].index))
+		take(f.fields[i].cells)
+	}
+	for _, m := range rec.Custom {
+		f.custom.add(m)
+	}
+	f.custom.endRow()
+	for _, c := range f.custom.cells {
+		take(c)
+	}
+	return texts
+}

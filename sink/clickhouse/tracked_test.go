@@ -1,0 +1,116 @@
+package clickhouse
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"deskhouse/source"
+
+	"pgregory.net/rapid"
+)
+
+func allFull(c *Config) {
+	c.History = map[source.Table]HistoryMode{source.Tickets: HistoryFull, source.Products: HistoryFull, source.Contracts: HistoryFull}
+}
+
+// What is read from a record is what the server shows of its row, or every
+// comparison would find a change.
+func TestTrackedTextsAreThoseOfTheServer(t *testing.T) {
+	w := prepared(t, allFull)
+	fields := []source.CustomField{{APIName: "cf_many", Label: "Many", Type: "Multiselect"}, {APIName: "cf_text", Label: "T", Type: "Text"}}
+	for api, typ := range propertyTypes {
+		fields = append(fields, source.CustomField{APIName: api, Label: api, Type: typ})
+	}
+	id := 0
+	for _, table := range []source.Table{source.Tickets, source.Products, source.Contracts} {
+		_, err := w.EnsureCustomFields(ctx, table, fields)
+		must(t, err)
+		t.Run(string(table), func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				id++
+				text, _, _, _ := document(rt, source.Lookup(table), id)
+				many := quoted(rapid.StringMatching("[a';\\\\\"\n\t\b\fé😀]{0,8}").Draw(rt, "many"))
+				text = strings.Replace(text, `"cf":{`, `"cf":{"cf_many":`+many+`,`, 1)
+				text = strings.ReplaceAll(text, `,}`, `}`)
+				rec := record(t, table, text)
+				must(t, w.Write(ctx, table, []source.Row{content(rec, 1)}, 1))
+				tracked, err := w.Tracked(ctx, table, []source.Key{rec.Key, {ID: 1 << 50}})
+				must(t, err)
+				if columns, was, is := tracked.Compare(tracked.Held[rec.Key], tracked.Read(rec)); len(columns) > 0 || len(tracked.Held) != 1 {
+					rt.Errorf("%s: %v is held as %q and read as %q", text, columns, shownTexts(was), shownTexts(is))
+				}
+			})
+		})
+	}
+}
+
+func shownTexts(texts []*string) []string {
+	shown := make([]string, len(texts))
+	for i, v := range texts {
+		if shown[i] = "∅"; v != nil {
+			shown[i] = *v
+		}
+	}
+	return shown
+}
+
+func TestTrackedFollowsWhatTheModeSays(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, w *Warehouse) {
+		rec := record(t, source.Tickets, fullTicket)
+		must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, 1000), deletion(source.Key{ID: 99}, source.Head{}, 5)}, 1))
+		tracked, err := w.Tracked(ctx, source.Tickets, []source.Key{rec.Key, {ID: 99}, {ID: 98}})
+		must(t, err)
+		if len(tracked.Held) != 1 {
+			t.Errorf("values of %d rows; one has content", len(tracked.Held))
+		}
+		columns, was, is := tracked.Compare(nil, tracked.Held[rec.Key])
+		want := "status=Open status_type=Open channel=Email department_id=11 contact_id=12 product_id=31 is_spam=false is_over_due=true"
+		if got := pairs(columns, is); got != want || slices.ContainsFunc(was, func(v *string) bool { return v != nil }) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if slices.Contains(tracked.Columns, "subject") || slices.Contains(tracked.Columns, "description") {
+			t.Error("texts are followed without being asked for")
+		}
+		must(t, w.Write(ctx, source.Tickets, []source.Row{deletion(rec.Key, content(rec, 1000).Head, 2000)}, 1))
+		tracked, err = w.Tracked(ctx, source.Tickets, []source.Key{rec.Key})
+		must(t, err)
+		columns, _, is = tracked.Compare(nil, tracked.Held[rec.Key])
+		if got := pairs(columns, is); got != want {
+			t.Errorf("of a deleted row got %s", got)
+		}
+		fields, err := w.Tracked(ctx, source.OrganizationFields, []source.Key{{Name: "tickets/a"}})
+		if err != nil || len(fields.Held) != 0 || len(fields.Columns) == 0 {
+			t.Errorf("fields: %+v, %v", fields, err)
+		}
+	})
+}
+
+func pairs(columns []string, values []*string) string {
+	list := make([]string, len(columns))
+	for i, text := range shownTexts(values) {
+		list[i] = columns[i] + "=" + text
+	}
+	return strings.Join(list, " ")
+}
+
+// A database of a deskhouse whose history did not say what changed.
+func TestHistoryGainsWhatChanged(t *testing.T) {
+	w := prepared(t)
+	for _, sql := range []string{
+		"ALTER TABLE changes_all DROP COLUMN changed, DROP COLUMN old, DROP COLUMN new",
+		"INSERT INTO changes_all (org_id, change_id, table, id, key, op, received_at) VALUES (7000, 1, 'tickets', 5, '5', 'update', now())",
+	} {
+		must(t, w.into.Exec(ctx, sql))
+	}
+	must(t, w.Prepare(ctx, allTables))
+	open, closed := "Open", "Closed"
+	must(t, w.WriteChanges(ctx, []source.Change{
+		{ID: 2, Table: source.Tickets, Key: source.Key{ID: 5}, Op: source.OpUpdate, At: 1000, Received: time.Now(), Changed: []string{"status", "closed_time"}, Old: []*string{&open, nil}, New: []*string{&closed, nil}},
+		{ID: 3, Table: source.Tickets, Key: source.Key{ID: 5}, Op: source.OpDelete, At: 2000, Received: time.Now()}}))
+	got := strings.Join(rows(t, w, "SELECT change_id, changed, old, new FROM changes ORDER BY change_id"), "|")
+	if want := "1\t[]\t[]\t[]|2\t['status','closed_time']\t['Open',NULL]\t['Closed',NULL]|3\t[]\t[]\t[]"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
