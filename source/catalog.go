@@ -1,6 +1,9 @@
 package source
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // The catalog: every field of the five resources, from Zoho's OpenAPI files
 // (Ticket, Department, Product, Contract, Field, FieldOld, Search) and live
@@ -30,6 +33,16 @@ func fieldsOf(reg Register, k Kind, names []string) []Field {
 		fields[i] = Field{Name: n, Kind: k, Register: reg}
 	}
 	return fields
+}
+
+// objects is an array of objects. Its columns are named by one rule: what one
+// element is (singular), then the member in the plural; a member that names the
+// element itself ("skillId") does not repeat it.
+func objects(reg Register, name, singular string, elements ...Element) []Field {
+	for i, e := range elements {
+		elements[i].Column = singular + "_" + strings.TrimPrefix(snake(e.Name), singular+"_") + "s"
+	}
+	return []Field{{Name: name, Kind: KindObjects, Register: reg, Elements: elements}}
 }
 
 func optional(fields []Field) []Field {
@@ -73,7 +86,8 @@ var ticketResource = newResource(Tickets, "tickets", join(
 	content(KindText, "description", "resolution"),
 	foreign(content(KindString, "webUrl")),
 	content(KindIDs, "entitySkills", "secondaryContacts"),
-	content(KindJSON, "sharedDepartments"),
+	objects(Content, "sharedDepartments", "shared_department",
+		Element{Name: "id", Kind: KindID}, Element{Name: "name", Kind: KindString, Foreign: true}, Element{Name: "type", Kind: KindEnum}),
 	content(KindCustom, "cf"),
 
 	listed(KindEnum, "relationshipType"),
@@ -110,7 +124,11 @@ var ticketResource = newResource(Tickets, "tickets", join(
 	optional(detail(KindString, "sourceTicket.subject")),
 	optional(detail(KindID, "contractId")),
 	optional(detail(KindTime, "lockedTime", "lastActivityTime")),
-	optional(detail(KindJSON, "skillsInfo", "descAttachments", "firstThread")),
+	optional(objects(Detail, "skillsInfo", "skill",
+		Element{Name: "skillId", Kind: KindID}, Element{Name: "skillName", Kind: KindString},
+		Element{Name: "skillTypeId", Kind: KindID}, Element{Name: "skillTypeName", Kind: KindString},
+		Element{Name: "weightage", Kind: KindInt}, Element{Name: "mappingType", Kind: KindEnum})),
+	optional(detail(KindJSON, "descAttachments", "firstThread")),
 ))
 
 // Departments have no modifiedTime and no delete call (zoho-desk OAS
@@ -141,8 +159,10 @@ var productResource = newResource(Products, "products", join(
 	detail(KindBool, "isDeleted"),
 	detail(KindID, "layoutDetails.id"),
 	detail(KindString, "layoutDetails.layoutName"),
-	foreign(optional(detail(KindString, "owner.id", "owner.name", "owner.firstName", "owner.lastName", "owner.photoURL"))),
-	foreign(optional(detail(KindJSON, "departments"))),
+	// owner_id was text in format 1, and a column never changes its type.
+	[]Field{{Name: "owner.id", Column: "owner_agent_id", Kind: KindID, Register: Detail, Foreign: true, Optional: true}},
+	foreign(optional(detail(KindString, "owner.name", "owner.firstName", "owner.lastName", "owner.photoURL"))),
+	foreign(optional(objects(Detail, "departments", "department", Element{Name: "id", Kind: KindID}, Element{Name: "name", Kind: KindString}))),
 ))
 
 // Contracts: the list carries no times (zoho-desk OAS Contract.json), so a
@@ -161,6 +181,7 @@ var contractResource = newResource(Contracts, "contracts", join(
 	content(KindCustom, "cf"),
 
 	optional(listed(KindID, "associatedSupportPlanId")),
+	foreign(optional(listed(KindID, "department.id"))),
 	foreign(optional(listed(KindString, "department.name"))),
 
 	foreign(optional(detail(KindID, "account.id"))),
@@ -192,8 +213,16 @@ var fieldResource = newResource(OrganizationFields, "", join(
 	optional(content(KindBool, "isIndexed", "isComputed", "isInternalState", "isBasic", "isIdentifier", "isPresence", "isSortable")),
 	optional(content(KindID, "createdBy", "modifiedBy")),
 	optional(content(KindTime, "createdTime", "modifiedTime")),
-	optional(content(KindJSON, "allowedValues", "pickListValues", "lookup", "lookupProperties", "properties")),
-	optional(detail(KindJSON, "associatedDepartments")),
+	optional(objects(Content, "allowedValues", "allowed_value", Element{Name: "value", Kind: KindString}, Element{Name: "statusType", Kind: KindEnum})),
+	optional(objects(Content, "pickListValues", "pick_list_value", Element{Name: "value", Kind: KindString})),
+	optional(content(KindEnum, "lookup.onDelete")),
+	optional(content(KindString, "lookup.relatedListLabel", "lookup.module.apiName", "lookup.module.nameField")),
+	optional(content(KindID, "lookup.module.id")),
+	optional(content(KindString, "lookupProperties.relatedModule", "lookupProperties.nameFieldInRelatedModule", "lookupProperties.labelInRelatedModule")),
+	optional(content(KindInt, "lookupProperties.onDelete")),
+	optional(content(KindBool, "properties.translatable")),
+	// associated_departments was JSON text in format 1.
+	[]Field{{Name: "associatedDepartments", Column: "associated_department_ids", Kind: KindIDs, Register: Detail, Optional: true}},
 ))
 
 // TellsLife reports whether a GET of the table says that a record is in the

@@ -40,6 +40,12 @@ func (r *Resource) edition(selection string) uint32 {
 		}
 		_, _ = d.WriteString(f.Name)
 		_, _ = d.Write([]byte{0, byte(f.Kind)})
+		for _, e := range f.Elements {
+			if !e.Foreign {
+				_, _ = d.WriteString(e.Name)
+				_, _ = d.Write([]byte{1, byte(e.Kind)})
+			}
+		}
 	}
 	var rules [4]byte
 	binary.BigEndian.PutUint32(rules[:], canonicalRules)

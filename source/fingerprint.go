@@ -18,7 +18,7 @@ func fingerprint(r *Record) uint64 {
 		if f.Register != Content || f.Foreign || f.Kind == KindCustom || IsNull(r.Value(i)) {
 			continue
 		}
-		sum += hashValue(f.Name, f.Kind, r.Value(i))
+		sum += hashField(f, r.Value(i), false)
 	}
 	for _, m := range r.Custom {
 		if !IsNull(m.Value) {
@@ -36,10 +36,19 @@ func (r *Record) SideHash(reg Register) uint64 {
 	for i := range r.Resource.Fields {
 		f := &r.Resource.Fields[i]
 		if f.Register == reg && !IsNull(r.Value(i)) {
-			sum += hashValue(f.Name, f.Kind, r.Value(i))
+			sum += hashField(f, r.Value(i), true)
 		}
 	}
 	return sum
+}
+
+// hashField hashes a field's value; foreign says whether the names of other
+// records inside an array of objects count.
+func hashField(f *Field, raw string, foreign bool) uint64 {
+	if f.Kind == KindObjects {
+		return hashObjects(f, raw, foreign)
+	}
+	return hashValue(f.Name, f.Kind, raw)
 }
 
 // hashValue hashes one value in its canonical form: "100.0" and 100 are the

@@ -175,15 +175,16 @@ func (p pattern) mayBeCustom() bool {
 	return strings.HasPrefix(before, "cf_") || p.glob && strings.HasPrefix("cf_", before)
 }
 
-// names are what a selection may call a field.
-func (f *Field) names() []string { return []string{f.Name, f.Column} }
+// names are what a selection may call a field. An array of objects is selected
+// as one, by any of its columns.
+func (f *Field) names() []string { return append([]string{f.Name, f.Column}, f.Columns()...) }
 
 // selectable are the columns that a selection may name.
 func (r *Resource) selectable() []string {
 	var names []string
 	for i := range r.Fields {
 		if f := &r.Fields[i]; r.needed(f) == "" {
-			names = append(names, f.Column)
+			names = append(names, f.Columns()...)
 		}
 	}
 	return names

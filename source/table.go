@@ -19,7 +19,8 @@ const (
 )
 
 // Kind is what a field's JSON value means; the sink gives each kind one column
-// type and the fingerprint one canonical form.
+// type and the fingerprint one canonical form. Their numbers are part of a
+// catalog's edition: new ones go to the end.
 type Kind uint8
 
 // The kinds of values. Zoho quotes ids and counters ("121"); both the quoted
@@ -38,6 +39,7 @@ const (
 	KindStrings             // array of strings
 	KindJSON                // open structure, kept as JSON text
 	KindCustom              // the cf object: custom fields by API name
+	KindObjects             // array of objects with known members: parallel arrays, one a member
 )
 
 // Register says which part of a row a field belongs to. A register is written
@@ -59,10 +61,11 @@ func (r Register) String() string {
 	return [...]string{"content", "listed", "detail"}[r]
 }
 
-// Field is one value of a resource and one column of its register's table.
+// Field is one value of a resource and one column of its register's table, or
+// one column for each element member with KindObjects.
 type Field struct {
 	Name     string   // path in the JSON record: "subject", "assignee.email"
-	Column   string   // snake_case column name
+	Column   string   // snake_case column name, not used with KindObjects
 	Kind     Kind     // meaning of the value
 	Register Register // which table carries it
 	// Foreign marks values that are not the record's own (names of joined
@@ -72,6 +75,33 @@ type Field struct {
 	// Optional marks keys that a complete reply may lack (include-only, or
 	// sent by some portals only).
 	Optional bool
+	// Note says in a few words what an analyst should know of the values: the
+	// unit, the labels there are, what they refer to. "" for none.
+	Note string
+	// Elements are the members of the objects in a KindObjects array, else nil.
+	Elements []Element
+}
+
+// Element is one member of the objects in an array, and the array column that
+// holds it for all of them.
+type Element struct {
+	Name    string // key in the object: "id"
+	Column  string // snake_case column name: "shared_department_ids"
+	Kind    Kind   // KindID, KindInt, KindString or KindEnum
+	Foreign bool   // as Field.Foreign
+	Note    string // as Field.Note
+}
+
+// Columns are the names of the columns that hold the field.
+func (f *Field) Columns() []string {
+	if f.Kind != KindObjects {
+		return []string{f.Column}
+	}
+	names := make([]string, len(f.Elements))
+	for i, e := range f.Elements {
+		names[i] = e.Column
+	}
+	return names
 }
 
 // Resource describes one table: where it is found in the API's vocabulary and
@@ -174,6 +204,7 @@ func newResource(table Table, module string, fields []Field) *Resource {
 		if f.Column == "" {
 			f.Column = snake(f.Name)
 		}
+		f.annotate(notes[table])
 		r.root.add(strings.Split(f.Name, "."), i)
 		r.note(f.Name, i)
 		r.static[f.Register] = r.static[f.Register].With(i)

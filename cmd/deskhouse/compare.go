@@ -89,6 +89,7 @@ func (out *comparison) mismatch(key, column string) {
 type column struct {
 	name string
 	path []string // nil for a custom field
+	each string   // member of the objects in the array at path, "" for the value itself
 	api  string   // custom field
 	typ  string   // ClickHouse type
 	kind source.Kind
@@ -105,11 +106,14 @@ func (c comparer) columns(ctx context.Context, t source.Table) ([]column, error)
 		if f.Register != source.Content || f.Kind == source.KindCustom {
 			continue
 		}
-		typ, ok := types[f.Column]
-		if !ok {
-			return nil, fmt.Errorf("view %s has no column %s", t, f.Column)
+		for _, col := range fieldColumns(f) {
+			typ, ok := types[col.name]
+			if !ok {
+				return nil, fmt.Errorf("view %s has no column %s", t, col.name)
+			}
+			col.typ = typ
+			out = append(out, col)
 		}
-		out = append(out, column{name: f.Column, path: strings.Split(f.Name, "."), typ: typ, kind: f.Kind})
 	}
 	for name, typ := range types {
 		if strings.HasPrefix(name, "cf_") {
@@ -117,6 +121,22 @@ func (c comparer) columns(ctx context.Context, t source.Table) ([]column, error)
 		}
 	}
 	return out, nil
+}
+
+// fieldColumns are the columns of a field. Names of other records inside an
+// array are left out: they may be as old as the row.
+func fieldColumns(f source.Field) []column {
+	path := strings.Split(f.Name, ".")
+	if f.Kind != source.KindObjects {
+		return []column{{name: f.Column, path: path, kind: f.Kind}}
+	}
+	var cols []column
+	for _, e := range f.Elements {
+		if !e.Foreign {
+			cols = append(cols, column{name: e.Column, path: path, each: e.Name, kind: f.Kind})
+		}
+	}
+	return cols
 }
 
 func (c comparer) types(ctx context.Context, t source.Table) (map[string]string, error) {
@@ -234,6 +254,9 @@ func expect(col column, v any) cell {
 	case array:
 		var parts []string
 		for _, e := range v.([]any) {
+			if col.each != "" {
+				e = member(e, col.each)
+			}
 			parts = append(parts, fmt.Sprint(e))
 		}
 		return cell{text: strings.Join(parts, "\x1f")}
@@ -253,6 +276,16 @@ func expect(col column, v any) cell {
 		return cell{text: d.String()}
 	}
 	return cell{text: fmt.Sprint(v)}
+}
+
+// member is what an object in an array shows of a member: the empty text where
+// it has none.
+func member(object any, name string) any {
+	members, _ := object.(map[string]any)
+	if v := members[name]; v != nil {
+		return v
+	}
+	return ""
 }
 
 // canonicalJSON makes two spellings of one JSON value the same.

@@ -40,16 +40,27 @@ type block struct {
 	digest *xxhash.Digest // over everything added: the deduplication token
 }
 
+// fieldCells is a field being decoded into its columns.
 type fieldCells struct {
-	index int
-	cells cells
+	index   int
+	cells   decoder
+	columns []sender
+}
+
+func newFieldCells(i int, f *source.Field) fieldCells {
+	if f.Kind == source.KindObjects {
+		c := newObjectCells(f.Elements)
+		return fieldCells{i, c, c.columns()}
+	}
+	c := newCells(f.Kind)
+	return fieldCells{i, c, []sender{c}}
 }
 
 func newBlock(l *layout, reg source.Register, org uint64) *block {
 	b := &block{layout: l, reg: reg, org: org, cf: customIndex(l.res), digest: xxhash.New()}
 	b.keys.byName = byName(l.res.Table)
 	for _, i := range l.fields(reg) {
-		b.fields = append(b.fields, fieldCells{i, newCells(l.res.Fields[i].Kind)})
+		b.fields = append(b.fields, newFieldCells(i, &l.res.Fields[i]))
 	}
 	if reg == source.Content {
 		b.custom = newCustomBlock(l.custom)
@@ -175,12 +186,15 @@ func (b *block) send(batch chdriver.Batch) error {
 }
 
 // decoded are all columns filled from JSON.
-func (b *block) decoded() []cells {
-	var all []cells
+func (b *block) decoded() []sender {
+	var all []sender
 	for _, f := range b.fields {
-		all = append(all, f.cells)
+		all = append(all, f.columns...)
 	}
-	return append(all, b.custom.cells...)
+	for _, c := range b.custom.cells {
+		all = append(all, c)
+	}
+	return all
 }
 
 func (b *block) reset() {

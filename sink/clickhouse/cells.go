@@ -9,16 +9,26 @@ import (
 // cells is one column of a block being filled from JSON values. Exactly one
 // cell is added per row: what does not fit is added as null.
 type cells interface {
+	decoder
+	sender
+}
+
+// decoder takes the values of one field.
+type decoder interface {
 	// add takes a JSON value as sent, "" for an absent one. false means that
-	// it does not fit the column.
+	// it does not fit the column, or not wholly.
 	add(raw string) bool
+}
+
+// sender is the buffer of one column.
+type sender interface {
 	// send hands all cells to the driver.
 	send(col driver.BatchColumn) error
 	// reset empties the column and lets go of the texts it points to.
 	reset()
 }
 
-// newCells returns the decoder for a catalog field.
+// newCells returns the decoder for a catalog field of any kind but KindObjects.
 func newCells(k source.Kind) cells {
 	switch k {
 	case source.KindID:

@@ -11,7 +11,7 @@ import (
 
 // lastText is what the server's toString shows of the last cell, nil for NULL
 // and for the empty array.
-func lastText(c cells) *string {
+func lastText(c sender) *string {
 	switch c := c.(type) {
 	case *textCells:
 		return lastOf(c.nullable, asIs)
@@ -22,7 +22,7 @@ func lastText(c cells) *string {
 	case *idCells:
 		return lastOf(c.nullable, idText)
 	case *intCells:
-		return lastOf(c.nullable, func(n int64) string { return strconv.FormatInt(n, 10) })
+		return lastOf(c.nullable, intText)
 	case *timeCells:
 		return lastOf(c.nullable, instantText)
 	case *dateCells:
@@ -39,6 +39,12 @@ func lastText(c cells) *string {
 		return lastList(c.arrays, listItem)
 	case *labelsCells:
 		return lastList(c.arrays, listItem)
+	case *memberArray[string]:
+		return lastList(c.arrays, listItem)
+	case *memberArray[uint64]:
+		return lastList(c.arrays, idText)
+	case *memberArray[int64]:
+		return lastList(c.arrays, intText)
 	}
 	panic(fmt.Sprintf("clickhouse: no text of %T", c))
 }
@@ -69,6 +75,8 @@ func lastList[T any](a arrays[T], text func(T) string) *string {
 func asIs(s string) string { return strings.Clone(s) }
 
 func idText(id uint64) string { return strconv.FormatUint(id, 10) }
+
+func intText(n int64) string { return strconv.FormatInt(n, 10) }
 
 func instantText(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000") }
 

@@ -57,7 +57,8 @@ func (l *layout) filledExprs() []string {
 		words[i>>6] = append(words[i>>6], fmt.Sprintf("bitShiftLeft(toUInt64(%s), %d)", condition, i&63))
 	}
 	for _, i := range l.fields(source.Content) {
-		add(i, holdsValue(l.res.Fields[i].Column, l.res.Fields[i].Kind))
+		f := &l.res.Fields[i]
+		add(i, holdsValue(f.Columns()[0], f.Kind))
 	}
 	if i := customIndex(l.res); i >= 0 && len(l.custom) > 0 {
 		add(i, l.holdsCustom())
@@ -70,9 +71,12 @@ func (l *layout) filledExprs() []string {
 }
 
 // holdsValue is 1 for a column that holds a value; KindJSON columns hold the
-// JSON text, so an empty text is its two quotes there.
+// JSON text, so an empty text is its two quotes there. Of parallel arrays any
+// one tells.
 func holdsValue(col string, k source.Kind) string {
 	switch typ, _ := columnType(k); {
+	case k == source.KindObjects:
+		return fmt.Sprintf("notEmpty(%s)", ident(col))
 	case k == source.KindJSON:
 		return fmt.Sprintf(`ifNull(%s NOT IN ('""', '[]'), 0)`, ident(col))
 	case typ == typeString, typ == typeEnum:

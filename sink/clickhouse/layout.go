@@ -83,12 +83,32 @@ func (l *layout) fields(reg source.Register) []int {
 func (l *layout) fieldColumns(reg source.Register) []column {
 	var cols []column
 	for _, i := range l.fields(reg) {
-		f := l.res.Fields[i]
-		typ, codec := columnType(f.Kind)
-		cols = append(cols, column{name: f.Column, typ: typ, codec: codec,
-			comment: "Zoho Desk " + string(l.res.Table) + "." + f.Name})
+		cols = append(cols, catalogColumns(l.res.Table, &l.res.Fields[i])...)
 	}
 	return cols
+}
+
+// catalogColumns are the columns of one field: one, or of an array of objects one
+// for each known member.
+func catalogColumns(t source.Table, f *source.Field) []column {
+	path := string(t) + "." + f.Name
+	if f.Kind != source.KindObjects {
+		typ, codec := columnType(f.Kind)
+		return []column{{name: f.Column, typ: typ, codec: codec, comment: catalogComment(path, f.Note)}}
+	}
+	cols := make([]column, len(f.Elements))
+	for i, e := range f.Elements {
+		cols[i] = column{name: e.Column, typ: elementType(e.Kind), comment: catalogComment(path+"[]."+e.Name, e.Note)}
+	}
+	return cols
+}
+
+// catalogComment names where a value comes from, then what to know of it.
+func catalogComment(path, note string) string {
+	if note != "" {
+		note = ": " + note
+	}
+	return fieldMark + path + note
 }
 
 func (l *layout) customColumns() []column {

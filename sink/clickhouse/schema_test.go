@@ -110,7 +110,7 @@ func TestPrepareAddsMissingColumns(t *testing.T) {
 	must(t, w.Prepare(ctx, allTables))
 	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, fullTicket), 1)}, 1))
 	wantRow(t, w, "Open", "SELECT status FROM tickets WHERE subject LIKE 'Käse%%'")
-	wantRow(t, w, "Zoho Desk tickets.status", "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets_all' AND name = 'status'", w.Database())
+	wantRow(t, w, "Zoho Desk tickets.status: label configured in the portal; statusType is its class", "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets_all' AND name = 'status'", w.Database())
 }
 
 // A database of a deskhouse in which isArchived was a listed column, and reports

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"deskhouse/source"
 )
@@ -45,7 +46,8 @@ func (w *Warehouse) Tracked(ctx context.Context, t source.Table, keys []source.K
 type follower struct {
 	fields  []fieldCells
 	custom  customCells
-	columns []column // of fields, then of custom
+	shown   []sender // the columns of fields that are followed
+	columns []column // those of shown, then of custom
 }
 
 // follow returns the columns that the history follows; with all every content
@@ -53,11 +55,9 @@ type follower struct {
 func (l *layout) follow(all bool) *follower {
 	f := &follower{}
 	always := l.res.Tracked()
-	declared := l.fieldColumns(source.Content)
-	for n, i := range l.fields(source.Content) {
-		if field := l.res.Fields[i]; all && !field.Foreign || slices.Contains(always, i) {
-			f.fields = append(f.fields, fieldCells{i, newCells(field.Kind)})
-			f.columns = append(f.columns, declared[n])
+	for _, i := range l.fields(source.Content) {
+		if field := &l.res.Fields[i]; all && !field.Foreign || slices.Contains(always, i) {
+			f.field(l.res.Table, i, field)
 		}
 	}
 	if all {
@@ -65,6 +65,18 @@ func (l *layout) follow(all bool) *follower {
 		f.columns = append(f.columns, f.custom.columns()...)
 	}
 	return f
+}
+
+// field follows one field; the names of other records in an array of objects are
+// not the record's own.
+func (f *follower) field(t source.Table, i int, field *source.Field) {
+	c := newFieldCells(i, field)
+	f.fields = append(f.fields, c)
+	for n, col := range catalogColumns(t, field) {
+		if len(field.Elements) == 0 || !field.Elements[n].Foreign {
+			f.shown, f.columns = append(f.shown, c.columns[n]), append(f.columns, col)
+		}
+	}
 }
 
 // exprs are the content's as_of and the texts of the columns, for lookup.
@@ -80,25 +92,29 @@ func (f *follower) exprs() []string {
 	return exprs
 }
 
-func isArray(typ string) bool { return typ == typeIDs || typ == typeStrings }
+func isArray(typ string) bool { return strings.HasPrefix(typ, "Array(") }
 
 // read is one record's texts, in the order of columns.
 func (f *follower) read(rec *source.Record) []*string {
 	texts := make([]*string, 0, len(f.columns))
-	take := func(c cells) {
-		texts = append(texts, lastText(c))
-		c.reset()
+	for _, c := range f.fields {
+		c.cells.add(rec.Value(c.index))
 	}
-	for i := range f.fields {
-		f.fields[i].cells.add(rec.Value(f.fields[i].index))
-		take(f.fields[i].cells)
+	for _, c := range f.shown {
+		texts = append(texts, lastText(c))
+	}
+	for _, c := range f.fields {
+		for _, col := range c.columns {
+			col.reset()
+		}
 	}
 	for _, m := range rec.Custom {
 		f.custom.add(m)
 	}
 	f.custom.endRow()
 	for _, c := range f.custom.cells {
-		take(c)
+		texts = append(texts, lastText(c))
+		c.reset()
 	}
 	return texts
 }

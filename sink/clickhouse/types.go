@@ -16,6 +16,7 @@ const (
 	typeTime     = "Nullable(DateTime64(3, 'UTC'))"
 	typeDate     = "Nullable(Date32)"
 	typeIDs      = "Array(UInt64)"
+	typeInts     = "Array(Int64)"
 	typeStrings  = "Array(String)"
 	typeInstant  = "DateTime64(3, 'UTC')"
 	typeFlag     = "UInt8"
@@ -57,6 +58,19 @@ func columnType(k source.Kind) (typ, codec string) {
 		return typeString, codecText
 	}
 	return typeString, ""
+}
+
+// elementType is the type of one member of the objects in an array.
+func elementType(k source.Kind) string {
+	switch k {
+	case source.KindID:
+		return typeIDs
+	case source.KindInt:
+		return typeInts
+	case source.KindEnum:
+		return typeLabels
+	}
+	return typeStrings
 }
 
 // customType is the type of a custom field's column, by Zoho's field type

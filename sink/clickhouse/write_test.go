@@ -14,7 +14,7 @@ var ctx = context.Background()
 const fullTicket = `{"id":"121","ticketNumber":"7","subject":"Käse \"quoted\" \\ \n😀","status":"Open","statusType":"Open","priority":null,"channel":"Email",
 "email":"","departmentId":"11","contactId":12,"productId":"31","createdTime":"2024-01-02T03:04:05.678Z","modifiedTime":"2024-02-03T04:05:06.000Z",
 "closedTime":null,"threadCount":"3","commentCount":0,"isSpam":false,"isOverDue":"true","description":"<div>text</div>",
-"entitySkills":["5","6"],"secondaryContacts":[],"sharedDepartments":[{"id":"9","name":"x"}],"cf":{},
+"entitySkills":["5","6"],"secondaryContacts":[],"sharedDepartments":[{"id":"9","name":"x","type":"READ_ONLY"},{"type":"READ_WRITE","id":8,"name":"y"}],"cf":{},
 "contact":{"firstName":"A","lastName":"B","title":"Dr"},"brandNew":{"deep":[1,2]}}`
 
 func TestWriteReadsBackEveryKind(t *testing.T) {
@@ -22,7 +22,7 @@ func TestWriteReadsBackEveryKind(t *testing.T) {
 		must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, fullTicket), 1)}, 1))
 		wantRow(t, w, "121\t7\tKäse \"quoted\" \\ \n😀\tOpen\t∅\t\t11\t12\t∅", "SELECT id, ticket_number, subject, status, priority, email, department_id, contact_id, account_id FROM tickets")
 		wantRow(t, w, "2024-01-02 03:04:05.678\t2024-02-03 04:05:06\t∅\t3\t0\tfalse\ttrue\t∅", "SELECT created_time, modified_time, closed_time, thread_count, comment_count, is_spam, is_over_due, is_escalated FROM tickets")
-		wantRow(t, w, "<div>text</div>\t[5,6]\t[]\t[{\"id\":\"9\",\"name\":\"x\"}]", "SELECT description, entity_skills, secondary_contacts, shared_departments FROM tickets")
+		wantRow(t, w, "<div>text</div>\t[5,6]\t[]\t[9,8]\t['x','y']\t['READ_ONLY','READ_WRITE']", "SELECT description, entity_skills, secondary_contacts, shared_department_ids, shared_department_names, shared_department_types FROM tickets")
 		wantRow(t, w, `{"contact.title":"Dr","brandNew":{"deep":[1,2]}}`, "SELECT _extra FROM tickets")
 
 		must(t, w.Write(ctx, source.Contracts, []source.Row{content(record(t, source.Contracts,

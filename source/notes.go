@@ -1,0 +1,187 @@
+package source
+
+// annotate gives a field, and the members of its objects, their notes.
+func (f *Field) annotate(notes map[string]string) {
+	if f.Note = notes[f.Name]; f.Note == "" {
+		f.Note = kindNotes[f.Kind]
+	}
+	for i := range f.Elements {
+		e := &f.Elements[i]
+		if e.Note = notes[f.Name+"[]."+e.Name]; e.Note == "" {
+			e.Note = f.Note
+		}
+	}
+}
+
+// kindNotes are what is said of every field of a kind that has no words of its
+// own.
+var kindNotes = map[Kind]string{KindTime: "UTC", KindJSON: "JSON text as sent"}
+
+const (
+	referenced = "as old as the last list or search that showed the record"
+	asked      = "sent by Zoho on request only"
+	html       = "HTML, up to 65,535 characters"
+	newFields  = "portals with the newer fields resource only"
+)
+
+// notes are what an analyst should know of single fields, by table and path;
+// a member of the objects in an array is "array[].member". From Zoho's OpenAPI
+// files, help pages and live captures.
+var notes = map[Table]map[string]string{
+	Tickets: {
+		"ticketNumber":               "the number people see, counted per portal",
+		"status":                     "label configured in the portal; statusType is its class",
+		"statusType":                 "Open, On Hold or Closed",
+		"priority":                   "label configured in the portal",
+		"channel":                    "where it came in: Email, Web, Phone, Chat, Forums, …",
+		"category":                   "label configured in the portal",
+		"subCategory":                "label configured in the portal",
+		"classification":             "label configured in the portal",
+		"language":                   "name of the language",
+		"email":                      "address of the person who asked; personal data",
+		"phone":                      "personal data",
+		"departmentId":               "departments.id; changes when a ticket is moved",
+		"contactId":                  "contact who asked; contacts are not synchronised",
+		"accountId":                  "account of the contact; accounts are not synchronised",
+		"productId":                  "products.id",
+		"assigneeId":                 "agent; null while unassigned",
+		"teamId":                     "null without a team",
+		"closedTime":                 "UTC; null while open",
+		"dueDate":                    "UTC; when a resolution is due",
+		"responseDueDate":            "UTC; when a response is due",
+		"onholdTime":                 "UTC; since when it is on hold",
+		"customerResponseTime":       "UTC; last answer of the customer",
+		"createdBy":                  "agent or contact",
+		"modifiedBy":                 "agent or contact",
+		"description":                html + "; personal data",
+		"resolution":                 html + "; personal data",
+		"webUrl":                     "link to the ticket in Zoho Desk",
+		"entitySkills":               "ids of the skills it needs",
+		"secondaryContacts":          "ids of further contacts",
+		"sharedDepartments":          "parallel to the other shared_department columns",
+		"sharedDepartments[].id":     "departments.id it is shared with",
+		"sharedDepartments[].name":   "as old as the row; parallel to shared_department_ids",
+		"sharedDepartments[].type":   "READ_ONLY, READ_WRITE or RESTRICTED_ACCESS; parallel to shared_department_ids",
+		"relationshipType":           "parent or child of another ticket",
+		"lastThread.direction":       "in or out",
+		"childTicketCount":           "sent by search only",
+		"contact.firstName":          referenced + "; personal data",
+		"contact.lastName":           referenced + "; personal data",
+		"contact.email":              referenced + "; personal data",
+		"contact.phone":              referenced + "; personal data",
+		"contact.mobile":             referenced + "; personal data",
+		"product.productName":        referenced,
+		"assignee.firstName":         referenced,
+		"assignee.lastName":          referenced,
+		"assignee.email":             referenced,
+		"assignee.emailId":           "as search names the address",
+		"department.name":            referenced + "; the view looks the current name up",
+		"team.name":                  referenced,
+		"isRead":                     "by the agent that deskhouse is authorised as",
+		"subStatus":                  "sent by some portals only",
+		"statusText":                 "sent by some portals only",
+		"sentiment":                  "POSITIVE, NEUTRAL or NEGATIVE",
+		"source.type":                "SYSTEM, INTEGRATION or INSTANT_MESSAGE",
+		"tagCount":                   "the tags themselves are not synchronised",
+		"isResponseOverdue":          "the response was not in time",
+		"isDeleted":                  "as Zoho says; _is_deleted is what counts here",
+		"isTrashed":                  "in the recycle bin; _is_deleted is what counts here",
+		"isFollowing":                "by the agent that deskhouse is authorised as",
+		"channelRelatedInfo.topicId": "forum tickets only",
+		"sourceTicket.id":            "the ticket it was split or cloned from",
+		"contractId":                 "contracts.id; " + asked,
+		"lockedTime":                 "UTC; portals with locked tickets only",
+		"skillsInfo":                 "parallel to the other skill columns; " + asked,
+		"skillsInfo[].weightage":     "1 to 10; parallel to skill_ids",
+		"skillsInfo[].mappingType":   "SYSTEM or USER; parallel to skill_ids",
+		"descAttachments":            "JSON text as sent: attachments of the description",
+		"firstThread":                "JSON text as sent: the first message, with Ticket_Add events only; personal data",
+	},
+	Departments: {
+		"nameInCustomerPortal": "the name customers see",
+		"sanitizedName":        "the name in URLs",
+		"isEnabled":            "departments are disabled, never deleted",
+		"chatStatus":           "AVAILABLE, DISABLED or NOT_CREATED",
+		"creatorId":            "agent",
+		"createdTime":          "UTC; departments have no time of change",
+		"associatedAgentIds":   "agents of the department",
+	},
+	Products: {
+		"unitPrice":          "money in the portal's currency, up to 13 digits before the point",
+		"departmentIds":      "departments.id it belongs to",
+		"description":        "up to 65,535 characters",
+		"productCategory":    "label configured in the portal",
+		"manufacturer":       "label configured in the portal",
+		"ownerId":            "agent",
+		"createdBy":          "agent",
+		"modifiedBy":         "agent",
+		"isDeleted":          "as Zoho says; _is_deleted is what counts here",
+		"owner.id":           "agent; " + asked,
+		"owner.name":         asked,
+		"owner.firstName":    asked,
+		"owner.lastName":     asked,
+		"departments":        asked + "; parallel to the other department columns",
+		"departments[].id":   "departments.id; " + asked,
+		"departments[].name": asked + "; parallel to department_ids",
+	},
+	OrganizationFields: {
+		"id":                             "unique within a module",
+		"displayLabel":                   "the label people see",
+		"name":                           "Zoho's internal name",
+		"type":                           "Text, Number, Picklist, Multiselect, Date, DateTime, Currency, …",
+		"isTrackLastActivityTime":        "portals with the older fields resource only",
+		"maxLength":                      "characters",
+		"showToHelpCenter":               "fields of tickets only",
+		"allowedValues[].value":          "labels of a picklist; portals with the older fields resource only",
+		"allowedValues[].statusType":     "status field only: Open, On Hold or Closed; parallel to allowed_value_values",
+		"pickListValues[].value":         "labels of a picklist; " + newFields,
+		"defaultValue":                   "as text, \"true\" or \"false\" of a Boolean",
+		"decimalPlaces":                  "0 to 9, of numbers",
+		"roundingOption":                 "roundOff, roundDown, roundUp or normal, of Currency",
+		"roundingPrecision":              "0 to 30, of Currency",
+		"lookup.onDelete":                "SET_NULL, CASCADE or CHILD_EMPTY",
+		"lookup.module.apiName":          "module that the field refers to",
+		"lookup.module.nameField":        "field that names a record of that module",
+		"lookupProperties.relatedModule": "module that the field refers to, older form",
+		"lookupProperties.onDelete":      "0, 1 or 2, older form of lookup.onDelete",
+		"properties.translatable":        "some text fields of older portals only",
+		"isIndexed":                      newFields,
+		"isComputed":                     newFields,
+		"isInternalState":                newFields,
+		"isBasic":                        newFields,
+		"isIdentifier":                   newFields,
+		"isPresence":                     newFields,
+		"isSortable":                     newFields,
+		"sourceType":                     "SYSTEM, USERDEFINED or EXTENSION; " + newFields,
+		"subType":                        "Plain or ColorCoded; " + newFields,
+		"toolTip":                        newFields,
+		"toolTipType":                    newFields,
+		"createdBy":                      "null for Zoho's own fields; " + newFields,
+		"modifiedBy":                     "null for Zoho's own fields; " + newFields,
+		"createdTime":                    "UTC; null for Zoho's own fields; " + newFields,
+		"modifiedTime":                   "UTC; null for Zoho's own fields; " + newFields,
+		"associatedDepartments":          "departments.id of the layouts it is in; " + newFields,
+	},
+	Contracts: {
+		"contractStatus":          "ACTIVE, EXPIRED or FUTURE; follows the dates, so it may be as old as the row",
+		"description":             "up to 65,535 characters",
+		"accountId":               "accounts are not synchronised",
+		"productId":               "products.id",
+		"departmentId":            "departments.id",
+		"ownerId":                 "agent",
+		"createdBy":               "agent",
+		"modifiedBy":              "agent",
+		"startDate":               "calendar day",
+		"endDate":                 "calendar day",
+		"notifyOn":                "calendar day",
+		"notifyBefore":            "days before endDate",
+		"notificationAgentIds":    "agents who are told",
+		"supportPlan.id":          "portals with support plans only",
+		"associatedSupportPlanId": "portals with support plans only",
+		"supportPlan.name":        "portals with support plans only",
+		"supportPlan.supportType": "UNLIMITED_SUPPORT, HOURS, TICKETS or PRICE; portals with support plans only",
+		"supportPlan.status":      "ACTIVE or DISCONTINUED; portals with support plans only",
+		"department.id":           asked,
+		"department.name":         asked,
+	},
+}
