@@ -31,10 +31,12 @@ type comparison struct {
 	other   int                  // rows that differ at an unchanged modifiedTime
 	aside   []source.Observation // rows that lost a column's value
 	early   outcome              // of those written before the end
+	backfill
 }
 
 func newComparison(d deps, w *writer, started int64) *comparison {
-	return &comparison{deps: d, w: w, started: started, emptied: newEmptied(w), in: make(chan submission), asks: map[source.Key]hint{}, unknown: map[source.Key]bool{}}
+	return &comparison{deps: d, w: w, started: started, emptied: newEmptied(w), in: make(chan submission), asks: map[source.Key]hint{}, unknown: map[source.Key]bool{},
+		backfill: newBackfill(d.wh.PendingColumns(w.table))}
 }
 
 // put takes a part of the reading. done is called once the warehouse holds what
@@ -81,6 +83,8 @@ type found struct {
 	why  source.Contradiction // GET must decide
 	news bool                 // the row, or one of its side rows, is to be written
 	lost bool                 // a column was filled and comes empty
+	// other: it differs only by the edition of the catalog that fingerprinted it.
+	other bool
 }
 
 func (c *comparison) batch(ctx context.Context, batch []submission) error {
@@ -167,6 +171,12 @@ func (c *comparison) judge(o source.Observation, held source.Head, sides map[sou
 	if o.Key.Name == "" { // what has no GET is what the list says
 		f.why = source.Contradicts(held, o)
 	}
+	if c.ofOtherEdition(f) {
+		f.why, f.other = source.NoContradiction, true
+		f.Observation = refills(o, held)
+		c.miss(c.w.res, f)
+		return c.parts(f, sides)
+	}
 	if f.why == source.OtherContent && c.many() && c.started-indexLag > held.Content.AsOf {
 		// Too many to ask for each: the index has caught up with what it showed.
 		f.why, f.AsOf = source.NoContradiction, c.started-indexLag
@@ -179,15 +189,32 @@ func (c *comparison) judge(o source.Observation, held source.Head, sides map[sou
 	if f.news || held.Deleted && f.why == source.NoContradiction || c.dry { // a row that GET brings back needs its listed columns
 		return f
 	}
+	c.miss(c.w.res, f)
+	return c.parts(f, sides)
+}
+
+// parts narrows a row whose content is held to what is still to be written of
+// it: side rows, and the row itself where it lacks a column's value.
+func (c *comparison) parts(f found, sides map[source.Register]map[source.Key]source.Stamp) found {
+	only := source.Observation{Key: f.Key, Evidence: f.Evidence, AsOf: f.AsOf, Record: f.Record, SeenAt: f.SeenAt, Origin: f.Origin}
+	if c.fills(f) || f.other && !c.dry {
+		only.Carries[source.Content], only.Over, f.news = true, f.held.Content, true
+	}
 	for reg := range sides {
-		if !o.Carries[reg] || o.AsOf == 0 {
+		if !f.Carries[reg] || f.AsOf == 0 {
 			continue
 		}
-		s := side{stamp: source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.SideHash(reg)}, seenAt: o.SeenAt}
-		if _, news := s.after(sides[reg][o.Key]); news {
-			f.news = true
-			f.Carries[source.Content], f.Life, f.Hint = false, source.LifeUnknown, false
+		s := newSide(reg, f.Observation)
+		s.renew, s.fill = false, c.wh.Backfills(c.w.table, reg, f.Record)
+		if _, news := s.after(sides[reg][f.Key]); news {
+			only.Carries[reg], f.news = true, true
+			only.Fills[reg] = s.fill
+		} else if s.fill {
+			c.late(reg)
 		}
+	}
+	if f.news {
+		f.Observation = only
 	}
 	return f
 }

@@ -283,7 +283,7 @@ func (h *hookWarehouse) Tracked(ctx context.Context, t source.Table, keys []sour
 }
 
 func (h *hookWarehouse) SavePosition(ctx context.Context, name string, seq uint64) error {
-	if h.pos != nil && !strings.HasSuffix(name, beatOf) {
+	if h.pos != nil && !strings.HasSuffix(name, beatOf) && !strings.HasPrefix(name, editionOf) {
 		if err := h.pos(seq); err != nil {
 			return err
 		}

@@ -164,4 +164,5 @@ func (o *outcome) add(p outcome) {
 	o.Hints += p.Hints
 	o.Deleted += p.Deleted
 	o.Restored += p.Restored
+	o.Backfilled += p.Backfilled
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,18 +19,22 @@ import (
 // memWarehouse keeps rows by the rules of ReplacingMergeTree: of several
 // versions the largest is seen; of equal versions either may be.
 type memWarehouse struct {
-	mu       sync.Mutex
-	main     map[source.Table]map[source.Key]source.State
-	sides    map[source.Table]map[source.Register]map[source.Key]source.SideRow
-	pos      map[string]uint64
-	custom   map[string]bool
-	changes  map[uint64]source.Change
-	written  map[memKey][]memVersion // contents of main rows, as they were written
-	runs     map[string]map[source.Key]bool
-	reports  []source.RunReport
-	shadows  map[source.Table]memShadow
-	writes   int
-	failNext int // that many writes fail, after having stored the rows
+	mu         sync.Mutex
+	main       map[source.Table]map[source.Key]source.State
+	sides      map[source.Table]map[source.Register]map[source.Key]source.SideRow
+	pos        map[string]uint64
+	custom     map[string]bool
+	pending    map[source.Table][]source.PendingColumn
+	marks      uint64
+	lacks      map[source.Table]map[source.Key]map[string]bool // custom values without a column when the row was written
+	changes    map[uint64]source.Change
+	written    map[memKey][]memVersion // contents of main rows, as they were written
+	runs       map[string]map[source.Key]bool
+	reports    []source.RunReport
+	shadows    map[source.Table]memShadow
+	writes     int
+	sideWrites int // side rows
+	failNext   int // that many writes fail, after having stored the rows
 
 	seed   uint64 // decides which of two rows of one version is seen
 	epoch  uint64 // rows of an earlier one are refused
@@ -81,8 +86,8 @@ func (m *memWarehouse) wrong(format string, args ...any) {
 func newMemWarehouse() *memWarehouse {
 	return &memWarehouse{main: map[source.Table]map[source.Key]source.State{},
 		sides: map[source.Table]map[source.Register]map[source.Key]source.SideRow{}, pos: map[string]uint64{},
-		shadows: map[source.Table]memShadow{},
-		tokens:  map[uint64]bool{}, filled: map[source.Table]map[source.Key]bool{},
+		shadows: map[source.Table]memShadow{}, pending: map[source.Table][]source.PendingColumn{}, lacks: map[source.Table]map[source.Key]map[string]bool{},
+		tokens: map[uint64]bool{}, filled: map[source.Table]map[source.Key]bool{},
 		custom: map[string]bool{}, changes: map[uint64]source.Change{}, written: map[memKey][]memVersion{}, runs: map[string]map[source.Key]bool{}}
 }
 
@@ -122,6 +127,7 @@ func (m *memWarehouse) Write(_ context.Context, t source.Table, rows []source.Ro
 		m.putRows(m.main[t], m.main[t], rows)
 		m.note(t, rows)
 		for i := range rows {
+			m.noteLacks(t, rows[i])
 			if rows[i].Content.AsOf > 0 {
 				m.filled[t][rows[i].Key] = true
 			}
@@ -197,6 +203,7 @@ func (m *memWarehouse) WriteSide(_ context.Context, t source.Table, reg source.R
 	for _, r := range rows {
 		if r.Stamp.Compare(m.sides[t][reg][r.Key].Stamp) >= 0 {
 			m.sides[t][reg][r.Key] = r
+			m.sideWrites++
 		}
 	}
 	return nil
@@ -278,6 +285,10 @@ func (m *memWarehouse) EnsureCustomFields(_ context.Context, t source.Table, fie
 	for _, f := range fields {
 		if k := string(t) + "/" + f.APIName; !m.custom[k] {
 			m.custom[k] = true
+			if len(m.main[t]) > 0 {
+				m.marks++
+				m.pending[t] = append(m.pending[t], source.PendingColumn{Register: source.Content, Column: f.APIName, Mark: m.marks})
+			}
 			added = append(added, f.APIName)
 		}
 	}
@@ -288,6 +299,53 @@ func (m *memWarehouse) KnowsCustom(t source.Table, apiName string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.custom[string(t)+"/"+apiName]
+}
+
+func (m *memWarehouse) PendingColumns(t source.Table) []source.PendingColumn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.pending[t])
+}
+
+func (m *memWarehouse) Backfills(t source.Table, reg source.Register, rec *source.Record) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.pending[t], func(p source.PendingColumn) bool {
+		if p.Register != reg {
+			return false
+		}
+		for i, f := range rec.Resource.Fields {
+			if f.Column == p.Column && f.Register == reg && !source.IsNull(rec.Value(i)) {
+				return true
+			}
+		}
+		return slices.ContainsFunc(rec.Custom, func(c source.Member) bool { return c.Name == p.Column && !source.IsNull(c.Value) })
+	})
+}
+
+func (m *memWarehouse) Backfilled(_ context.Context, t source.Table, filled []source.PendingColumn) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending[t] = slices.DeleteFunc(m.pending[t], func(p source.PendingColumn) bool { return slices.Contains(filled, p) })
+	return nil
+}
+
+// noteLacks remembers which custom values of a row found no column. The caller holds
+// mu.
+func (m *memWarehouse) noteLacks(t source.Table, r source.Row) {
+	if r.Record == nil {
+		return
+	}
+	lacks := map[string]bool{}
+	for _, c := range r.Record.Custom {
+		if !source.IsNull(c.Value) && !m.custom[string(t)+"/"+c.Name] {
+			lacks[c.Name] = true
+		}
+	}
+	if m.lacks[t] == nil {
+		m.lacks[t] = map[source.Key]map[string]bool{}
+	}
+	m.lacks[t][r.Key] = lacks
 }
 
 func (m *memWarehouse) DeletedKeys(_ context.Context, t source.Table, since time.Time) ([]source.Key, error) {

@@ -39,6 +39,14 @@ type side struct {
 	// renew stores the later as_of also where nothing else is news: a detail as
 	// new as the content need not be hydrated.
 	renew bool
+	// fill writes the row once more where it is held as it was read: a column was
+	// added since.
+	fill bool
+}
+
+func newSide(reg source.Register, o source.Observation) side {
+	return side{stamp: source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.SideHash(reg)}, seenAt: o.SeenAt, record: o.Record,
+		renew: reg == source.Detail, fill: o.Fills[reg]}
 }
 
 // indexLag bounds how far search lags behind the records (design §4: the
@@ -50,14 +58,24 @@ const indexLag = 10 * 60 * 1000
 // same or an older as_of still counts once the index must have caught up.
 func (s side) after(held source.Stamp) (source.Stamp, bool) {
 	if held.AsOf != 0 && held.Hash == s.stamp.Hash {
+		if s.fill {
+			return later(held, s.stamp), true // of equal versions the last one written is seen
+		}
 		return s.stamp, s.renew && s.stamp.AsOf > held.AsOf
 	}
 	if s.stamp.Compare(held) > 0 {
 		return s.stamp, true
 	}
-	later := s.stamp
-	later.AsOf = s.seenAt - indexLag
-	return later, later.AsOf > held.AsOf
+	caughtUp := s.stamp
+	caughtUp.AsOf = s.seenAt - indexLag
+	return caughtUp, caughtUp.AsOf > held.AsOf
+}
+
+func later(a, b source.Stamp) source.Stamp {
+	if a.Compare(b) > 0 {
+		return a
+	}
+	return b
 }
 
 // merge folds the observations of a batch, in the order they came, into the
@@ -79,7 +97,7 @@ func (w *writer) merge(ctx context.Context, batch []submission) (*merged, error)
 	}
 	versions := map[source.Key]uint64{}
 	for _, k := range order {
-		if st := states[k]; st.Head != held[k] {
+		if st := states[k]; st.Head != held[k] || st.Record != nil {
 			st.Version = source.NextVersion(st.Head)
 			versions[k] = st.Version
 			b.rows = append(b.rows, source.Row{Key: k, State: st})
@@ -113,8 +131,15 @@ func (w *writer) heads(ctx context.Context, batch []submission) ([]source.Key, m
 
 // one merges one observation and notes what follows from it.
 func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observation) source.State {
+	c := source.Contradicts(st.Head, o)
+	if w.ofOtherEdition(c, st.Head, o) && st.Record == nil {
+		o = refills(o, st.Head)
+	}
+	if o.Refills() {
+		return w.refill(b, out, st, o)
+	}
 	out.Seen++
-	if c := source.Contradicts(st.Head, o); c != source.NoContradiction {
+	if c != source.NoContradiction {
 		h := hint{key: o.Key, reason: c}
 		if c == source.Asked && o.Life == source.LifeDeleted {
 			h.reason = toldDeleted
@@ -163,7 +188,7 @@ func (b *merged) addSide(reg source.Register, o source.Observation) {
 	if b.sides[reg] == nil {
 		b.sides[reg] = map[source.Key]side{}
 	}
-	next := side{stamp: source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.SideHash(reg)}, seenAt: o.SeenAt, record: o.Record, renew: reg == source.Detail}
+	next := newSide(reg, o)
 	held, ok := b.sides[reg][o.Key]
 	if ok {
 		stamp, news := next.after(held.stamp)

@@ -184,6 +184,9 @@ func (p *Pipeline) open(ctx context.Context) (from uint64, err error) {
 			return 0, err
 		}
 		p.covs[t].Restore(seen)
+		if err := retry(ctx, p.clock, p.log, "read the edition of "+string(t), p.tables[t].w.learnEdition); err != nil {
+			return 0, err
+		}
 	}
 	p.progress.applied(from)
 	return from, p.rereads.load(ctx)

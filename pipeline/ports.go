@@ -41,6 +41,12 @@ type Warehouse interface {
 	SaveRun(ctx context.Context, r source.RunReport) error
 	EnsureCustomFields(ctx context.Context, t source.Table, fields []source.CustomField) (added []string, err error)
 	KnowsCustom(t source.Table, apiName string) bool
+	// PendingColumns are those that rows lack because they were added later.
+	// Backfills reports whether a record holds a value for one, so that its row is
+	// to be written again; Backfilled ends what a complete reading filled.
+	PendingColumns(t source.Table) []source.PendingColumn
+	Backfills(t source.Table, reg source.Register, rec *source.Record) bool
+	Backfilled(ctx context.Context, t source.Table, filled []source.PendingColumn) error
 	// BeginRun, Seen, Absent and EndRun keep the record of the keys that one
 	// complete reading saw. Absent returns the visible rows that were not seen
 	// and whose newest as_of lies before the bound. What is never ended is

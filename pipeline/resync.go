@@ -140,10 +140,12 @@ func (r *run) all(ctx context.Context) (err error) {
 	if r.unsettled > 0 {
 		return fmt.Errorf("%d records of %s cannot be judged yet: GET does not answer for them, or a guard holds them back; they stay queued", r.unsettled, t)
 	}
-	if !r.options.Rebuild {
-		return nil
+	if r.options.Rebuild {
+		if err := r.exchange(ctx); err != nil {
+			return err
+		}
 	}
-	return r.exchange(ctx)
+	return r.backfilled(ctx)
 }
 
 // read is the complete reading: every key is noted as seen, every row is
@@ -160,6 +162,7 @@ func (r *run) read(ctx context.Context) error {
 	cov.Adopt()
 	total := r.reading.total
 	r.report.Repaired, r.report.Resurrected, r.report.Deleted = uint64(total.Changed), uint64(total.Restored), uint64(total.Deleted)
+	r.report.Backfilled = uint64(total.Backfilled)
 	r.report.Incomplete = len(r.reading.incomplete) > 0
 	r.whole = true
 	return nil
@@ -167,7 +170,7 @@ func (r *run) read(ctx context.Context) error {
 
 // tally says how many of the rows that were read were right.
 func (r *run) tally() {
-	r.report.Unchanged = r.report.Read - min(r.report.Repaired+r.report.Resurrected, r.report.Read)
+	r.report.Unchanged = r.report.Read - min(r.report.Repaired+r.report.Resurrected+r.report.Backfilled, r.report.Read)
 }
 
 // compare reads and compares at the same time.

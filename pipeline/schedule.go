@@ -130,7 +130,7 @@ func (p *Pipeline) resyncAll(ctx context.Context) error {
 		if err != nil {
 			line = p.log.Error().Err(err).Bool("decision", errors.Is(err, ErrGuard))
 		}
-		line.Str("table", string(t)).Uint64("unchanged", report.Unchanged).Uint64("repaired", report.Repaired).
+		line.Str("table", string(t)).Uint64("unchanged", report.Unchanged).Uint64("repaired", report.Repaired).Uint64("backfilled", report.Backfilled).
 			Uint64("deleted", report.Deleted).Bool("incomplete", report.Incomplete).Dur("took", p.clock.Since(began)).Msg("scheduled resync of a table ended")
 	}
 	return nil

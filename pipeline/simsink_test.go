@@ -100,6 +100,10 @@ func (s simSink) EnsureCustomFields(ctx context.Context, t source.Table, fields 
 	return through(s.x, "ensure fields", func(float64) ([]string, error) { return s.Warehouse.EnsureCustomFields(ctx, t, fields) })
 }
 
+func (s simSink) Backfilled(ctx context.Context, t source.Table, filled []source.PendingColumn) error {
+	return pass(s.x, "backfilled "+string(t), func(float64) error { return s.Warehouse.Backfilled(ctx, t, filled) })
+}
+
 func (s simSink) DeletedKeys(ctx context.Context, t source.Table, since time.Time) ([]source.Key, error) {
 	return through(s.x, "deleted keys", func(float64) ([]source.Key, error) { return s.Warehouse.DeletedKeys(ctx, t, since) })
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -26,12 +27,13 @@ const (
 
 // outcome counts what became of the observations of one submission.
 type outcome struct {
-	Seen      int
-	Unchanged int // nothing moved, not even an as_of
-	Changed   int // rows whose content is new or different
-	Hints     int // re-reads asked for
-	Deleted   int // rows that became deleted
-	Restored  int // rows that became visible again
+	Seen       int
+	Unchanged  int // nothing moved, not even an as_of
+	Changed    int // rows whose content is new or different
+	Hints      int // re-reads asked for
+	Deleted    int // rows that became deleted
+	Restored   int // rows that became visible again
+	Backfilled int // rows written once more for a column they lacked
 }
 
 // submission is a batch of observations of one table, confirmed as a whole.
@@ -55,6 +57,8 @@ type writer struct {
 	clock   clockwork.Clock
 	log     zerolog.Logger
 	metrics *metrics
+	// otherEdition: the rows held were fingerprinted by another edition of the catalog.
+	otherEdition atomic.Bool
 
 	in    chan submission
 	stops chan func() // done between two batches

@@ -53,6 +53,11 @@ type Observation struct {
 	// dates listed columns, which change without moving modifiedTime. 0 = now
 	// is not known.
 	SeenAt int64
+	// Over and Fills are of a record read again that is held as it was read, only
+	// that its rows lack a column: Over, with Carries[Content], is the stamp of the
+	// content it stands for, Fills are the side rows. Nothing of that is news.
+	Over  Stamp
+	Fills [registers]bool
 	// Previous is the JSON of the state before the change, where Zoho sent it.
 	Previous string
 	// Origin names the cause for the changes table and the logs: "snapshot",
@@ -60,6 +65,9 @@ type Observation struct {
 	// type for the last.
 	Origin, Event string
 }
+
+// Refills reports whether an observation only brings columns that rows lack.
+func (o *Observation) Refills() bool { return o.Over != Stamp{} || o.Fills != [registers]bool{} }
 
 // Coverage is what one portal's replies have been seen to carry. Agent
 // profiles hide keys silently, so completeness is judged against the portal's

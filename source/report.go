@@ -56,6 +56,7 @@ type RunReport struct {
 	Started, Finished   time.Time
 	Read                uint64 // records seen at the source
 	Unchanged, Repaired uint64 // of those: content as held; content new or different
+	Backfilled          uint64 // held as read, and written once more for a column they lacked: no drift
 	Deleted             uint64 // absent at the source, confirmed by GET
 	Resurrected         uint64
 	MissedBySearch      uint64 // absent from search, alive by GET

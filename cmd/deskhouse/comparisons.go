@@ -33,7 +33,8 @@ type runReply struct {
 	Read           uint64    `json:"read"`      // records seen at the source
 	Unchanged      uint64    `json:"unchanged"` // of those
 	Repaired       uint64    `json:"repaired"`
-	Deleted        uint64    `json:"deleted"` // gone at the source, confirmed by GET
+	Backfilled     uint64    `json:"backfilled"` // right, and written once more for a column they lacked
+	Deleted        uint64    `json:"deleted"`    // gone at the source, confirmed by GET
 	Resurrected    uint64    `json:"resurrected"`
 	MissedBySearch uint64    `json:"missed_by_search"` // absent from search, alive by GET
 	NotVisible     uint64    `json:"not_visible"`      // GET is refused: kept
@@ -50,7 +51,7 @@ type problemReply struct {
 
 func runReplyOf(r source.RunReport) runReply {
 	return runReply{Run: r.Run, Table: string(r.Table), Trigger: r.Trigger, Started: r.Started.UTC(), Finished: r.Finished.UTC(), Read: r.Read,
-		Unchanged: r.Unchanged, Repaired: r.Repaired, Deleted: r.Deleted, Resurrected: r.Resurrected, MissedBySearch: r.MissedBySearch,
+		Unchanged: r.Unchanged, Repaired: r.Repaired, Backfilled: r.Backfilled, Deleted: r.Deleted, Resurrected: r.Resurrected, MissedBySearch: r.MissedBySearch,
 		NotVisible: r.NotVisible, Drift: r.Repaired + r.Deleted + r.Resurrected, Complete: !r.Incomplete && r.Err == "", Error: r.Err}
 }
 
@@ -167,9 +168,9 @@ func worst(codes []int) error {
 func printReports(reports []runReply) {
 	rows := make([][]string, len(reports))
 	for i, r := range reports {
-		rows[i] = []string{r.Table, fmt.Sprint(r.Read), fmt.Sprint(r.Unchanged), fmt.Sprint(r.Repaired), fmt.Sprint(r.Deleted),
+		rows[i] = []string{r.Table, fmt.Sprint(r.Read), fmt.Sprint(r.Unchanged), fmt.Sprint(r.Repaired), fmt.Sprint(r.Backfilled), fmt.Sprint(r.Deleted),
 			fmt.Sprint(r.Resurrected), fmt.Sprint(r.MissedBySearch), fmt.Sprint(r.NotVisible), fmt.Sprint(r.Drift), yes(r.Complete)}
 	}
-	printTable(os.Stdout, []string{"TABLE", "READ", "UNCHANGED", "REPAIRED", "DELETED", "RESURRECTED", "MISSED BY SEARCH", "NOT VISIBLE", "DRIFT", "COMPLETE"}, rows,
-		map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true})
+	printTable(os.Stdout, []string{"TABLE", "READ", "UNCHANGED", "REPAIRED", "BACKFILLED", "DELETED", "RESURRECTED", "MISSED BY SEARCH", "NOT VISIBLE", "DRIFT", "COMPLETE"}, rows,
+		map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true, 9: true})
 }

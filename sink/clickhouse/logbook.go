@@ -62,6 +62,7 @@ func runsTable() table {
 		{name: "not_visible", typ: typeID, comment: "Rows kept because the agent may not see them any more"},
 		{name: "incomplete", typ: typeFlag, comment: "1 when not everything could be read, so nothing was deleted"},
 		{name: "error", typ: typePlain, comment: "Why it ended early; empty when it did not"},
+		{name: "backfilled", typ: typeID, comment: "Rows that were right and written once more for a column they lacked"},
 		{name: "saved_at", typ: typeInstant, def: "now64(3, 'UTC')", comment: "When this was written (UTC)"},
 		versionNow,
 	}}

@@ -81,7 +81,7 @@ func (w *Warehouse) SaveRun(ctx context.Context, r source.RunReport) error {
 	return w.insert(ctx, runsName, given(runsTable().columns), "", func(b chdriver.Batch) error {
 		return appendAll(b, []string{r.Run}, []string{string(r.Table)}, []string{r.Trigger}, started.cells, finished.cells,
 			one(r.Read), one(r.Unchanged), one(r.Repaired), one(r.Deleted), one(r.Resurrected), one(r.MissedBySearch), one(r.NotVisible),
-			[]uint8{bit(r.Incomplete)}, []string{r.Err})
+			[]uint8{bit(r.Incomplete)}, []string{r.Err}, one(r.Backfilled))
 	})
 }
 
