@@ -163,6 +163,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	g.Go(func() error { return p.beats(ctx) })
 	if p.cfg.Mode == Follow {
 		g.Go(func() error { return p.recount(ctx) })
+		g.Go(func() error { return p.settle(ctx) })
 	}
 	g.Go(func() error { return p.afterLoad(ctx) })
 	g.Go(func() error { return p.report(ctx) })

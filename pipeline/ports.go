@@ -75,6 +75,10 @@ type Warehouse interface {
 	// detail is missing or older than their content, and whose content is newer
 	// than since (zero: all).
 	Unhydrated(ctx context.Context, t source.Table, since time.Time, limit int) ([]source.Key, error)
+	// Settle merges what is stored of these tables, and of what belongs to none,
+	// as far as that is due, and returns the names of what it merged. It takes
+	// from seconds to minutes and holds up neither writes nor reads.
+	Settle(ctx context.Context, tables []source.Table) (merged []string, err error)
 	Shadows
 }
 

@@ -42,7 +42,8 @@ func WriterGrants(database string) []Grant {
 		on("ReplacingMergeTree", "making the tables, where engines need a grant", false, "TABLE ENGINE"),
 		on(own, "making the database, if it is not there", true, "CREATE DATABASE"),
 		on("*.*", "new names within a second; without it within half a minute", true, "SYSTEM RELOAD DICTIONARY"),
-		on("system.parts", "sizes in status and plan", true, "SELECT"),
+		on(own, "merging parts while a table is quiet; without it views read slower", true, "OPTIMIZE"),
+		on("system.parts", "sizes in status and plan; seeing what is to be merged", true, "SELECT"),
 		on("system.disks", "seeing that the server's disk is full", true, "SELECT"),
 		on("system.processes", "ending the statements of an older process", true, "SELECT"),
 	} {

@@ -130,6 +130,8 @@ func wholeLife(w *Warehouse, tables []source.Table) error {
 		func() error { return w.BeginRebuild(ctx, source.Tickets, "r") },
 		func() error { return write(w, source.Tickets, `{"id":"2"}`) },
 		func() error { _, err := w.SwapRebuild(ctx, source.Tickets); return err },
+		func() error { _, err := w.Settle(ctx, tables); return err },
+		func() error { return w.withoutGrant(w.mergeWhole(ctx, "tickets_all")) },
 		func() error { return w.Prepare(ctx, tables) },
 		func() error {
 			rows, err := w.Query(ctx, "SELECT department_name FROM tickets")

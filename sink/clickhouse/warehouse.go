@@ -37,6 +37,8 @@ type Warehouse struct {
 	queries  atomic.Uint64 // numbers query ids
 	instance string        // makes them unique
 	fence    atomic.Uint64 // the epoch in query ids
+
+	noSettling sync.Once // a grant for merging is missing, and it was said
 }
 
 // Open connects and asks the server for its version, one round trip. Errors
