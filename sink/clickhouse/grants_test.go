@@ -163,7 +163,7 @@ func write(w *Warehouse, t source.Table, text string) error {
 // reads queries every view as an analyst, and fails to write.
 func (m member) reads(t *testing.T, server enginetest.Server) {
 	w := m.open(t, server)
-	for _, table := range []string{"tickets", "tickets_full", "departments", "products_full", "contracts_full", "organization_fields", "changes", "sync_runs"} {
+	for _, table := range []string{"tickets", "tickets_full", "departments", "products_full", "contracts_full", "organization_fields", "changes", "sync_runs", "ticket_changes", "ticket_status_durations", "open_tickets_by_day"} {
 		wantRow(t, w, "1", "SELECT count() >= 0 FROM (SELECT * FROM %s)", table)
 	}
 	wantRow(t, w, "Sales", "SELECT department_name FROM tickets WHERE id = 1")

@@ -110,5 +110,8 @@ func (l *layout) views(database string, names nameTables) []view {
 	if len(l.sides()) > 0 {
 		all = append(all, l.fullView(database, names))
 	}
+	if l.res.Table == source.Tickets {
+		all = append(all, l.ticketViews(database, names)...)
+	}
 	return all
 }

@@ -546,3 +546,126 @@ FROM `desk`.`tickets` AS m
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS listed_as_of, `relationship_type`, `last_thread_channel`, `last_thread_direction`, `last_thread_is_draft`, `last_thread_is_forward`, `child_ticket_count`, `contact_id`, `contact_first_name`, `contact_last_name`, `contact_email`, `contact_phone`, `contact_mobile`, `contact_type`, `contact_is_spam`, `contact_account_id`, `contact_account_account_name`, `contact_account_website`, `product_id`, `product_product_name`, `assignee_id`, `assignee_first_name`, `assignee_last_name`, `assignee_email`, `assignee_email_id`, `assignee_zuid`, `assignee_photo_url`, `department_id`, `department_name`, `team_id`, `team_name`, `team_logo_url`, `is_read`, `sub_status`, `status_text`, _extra AS listed_extra FROM `desk`.`tickets_listed` FINAL) AS l USING (`id`)
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `channel_code`, `sentiment`, `source_app_name`, `source_ext_id`, `source_type`, `source_permalink`, `source_app_photo_url`, `source_uuid`, `approval_count`, `time_entry_count`, `task_count`, `attachment_count`, `tag_count`, `follower_count`, `is_response_overdue`, `is_deleted`, `is_trashed`, `is_following`, `layout_details_id`, `layout_details_layout_name`, `channel_related_info_topic_id`, `channel_related_info_forum_status`, `channel_related_info_source_link`, `channel_related_info_topic_type`, `channel_related_info_is_topic_deleted`, `source_ticket_id`, `source_ticket_subject`, `contract_id`, `locked_time`, `last_activity_time`, `skill_ids`, `skill_names`, `skill_type_ids`, `skill_type_names`, `skill_weightages`, `skill_mapping_types`, `desc_attachments`, `first_thread`, _extra AS detail_extra FROM `desk`.`tickets_detail` FINAL) AS d USING (`id`)
 COMMENT 'deskhouse 1: Zoho Desk tickets joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+
+CREATE OR REPLACE VIEW `desk`.`ticket_changes`
+(
+    `ticket_id` UInt64 COMMENT 'tickets.id; the ticket may be deleted by now',
+    `at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it happened, on Zoho\'s clock (UTC)',
+    `column` LowCardinality(String) COMMENT 'Column of tickets that got another value',
+    `old` Nullable(String) COMMENT 'Its value before, as text; NULL for none',
+    `new` Nullable(String) COMMENT 'Its value after, as text; NULL for none',
+    `op` LowCardinality(String) COMMENT 'What became of the ticket: insert (old is always NULL), update, delete, restore',
+    `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, re-read, bin',
+    `event_type` LowCardinality(String) COMMENT 'Zoho\'s event type, for webhooks',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When it arrived (UTC)',
+    `change_id` UInt64 COMMENT 'The change in changes; columns that changed together share it'
+)
+AS SELECT
+    id AS `ticket_id`,
+    `at`,
+    name AS `column`,
+    before AS `old`,
+    after AS `new`,
+    `op`,
+    `origin`,
+    `event_type`,
+    `received_at`,
+    `change_id`
+FROM `desk`.`changes_all` FINAL
+ARRAY JOIN changed AS name, old AS before, new AS after
+WHERE table = 'tickets'
+COMMENT 'deskhouse 1: What changed in tickets from what to what, one row for each change and column. The first load is no change. Which columns are followed, and for how long, is up to the history.';
+
+CREATE OR REPLACE VIEW `desk`.`ticket_status_durations`
+(
+    `ticket_id` UInt64 COMMENT 'tickets.id',
+    `ticket_number` Nullable(Int64) COMMENT 'tickets.ticket_number',
+    `status` Nullable(String) COMMENT 'Status in this interval',
+    `status_type` Nullable(String) COMMENT 'Its type (Open, On Hold, Closed), where known',
+    `started_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the ticket got this status (UTC); where start_known is false the earliest it can have been',
+    `ended_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it got another (UTC); NULL for the status it has now',
+    `seconds` Nullable(Int64) COMMENT 'Length of the interval, of the status it has now until now',
+    `start_known` Bool COMMENT 'false where the beginning was not observed: what a ticket had been through before deskhouse saw it, or while no history was kept'
+)
+AS SELECT
+    id AS `ticket_id`,
+    `ticket_number`,
+    status_then AS `status`,
+    type_then AS `status_type`,
+    started AS `started_at`,
+    ended AS `ended_at`,
+    dateDiff('second', started, ifNull(ended, now64(3, 'UTC'))) AS `seconds`,
+    known AS `start_known`
+FROM
+(
+    SELECT id, ticket_number, length(steps) AS n, steps[1] AS s1, steps[-1] AS sn,
+        n > 0 AND s1.inserted AS whole,
+        n > 0 AND ifNull(sn.now, '') != ifNull(status, '') AS gap,
+        multiIf(n = 0 AND type = 'Closed', closed, n > 0 AND s1.type_was = 'Closed', s1.closed_was, NULL) AS closed_first,
+        arrayConcat(if(whole, [], [ifNull(closed_first, created)]),
+            arrayMap(s -> if(s.inserted, if(s.type_now = 'Closed', ifNull(s.closed_now, created), created), s.at), steps),
+            if(gap, [greatest(ifNull(modified, sn.at), sn.at)], [])) AS starts,
+        arrayConcat(if(whole, [], [if(n = 0, status, s1.was)]), arrayMap(s -> s.now, steps), if(gap, [status], [])) AS statuses,
+        arrayConcat(if(whole, [], [isNotNull(closed_first)]),
+            arrayMap(s -> NOT s.inserted OR s.added OR ifNull(s.at <= created, false) OR s.type_now = 'Closed' AND isNotNull(s.closed_now), steps),
+            if(gap, [false], [])) AS knowns,
+        arrayConcat(if(whole, [], [NULL]), arrayMap(s -> s.type_now, steps), if(gap, [NULL], [])) AS types_began,
+        arrayConcat(arrayMap(s -> s.type_was, if(whole, arrayPopFront(steps), steps)), if(gap, [NULL], []), [type]) AS types_ended
+    FROM
+    (
+        SELECT id, any(r.number) AS ticket_number, any(r.status) AS status, any(r.type) AS type, any(r.created) AS created,
+            any(r.closed) AS closed, any(r.modified) AS modified, arraySort(s -> (s.at, s.version), groupArrayIf(step, NOT is_row)) AS steps
+        FROM
+        (
+            SELECT id, true AS is_row,
+                CAST((ticket_number, status, status_type, created_time, closed_time, modified_time), 'Tuple(number Nullable(Int64), status Nullable(String), type Nullable(String), created Nullable(DateTime64(3, \'UTC\')), closed Nullable(DateTime64(3, \'UTC\')), modified Nullable(DateTime64(3, \'UTC\')))') AS r,
+                CAST((0, 0, false, false, NULL, NULL, NULL, NULL, NULL, NULL), 'Tuple(at DateTime64(3, \'UTC\'), version UInt64, inserted Bool, added Bool, was Nullable(String), now Nullable(String), type_was Nullable(String), type_now Nullable(String), closed_was Nullable(DateTime64(3, \'UTC\')), closed_now Nullable(DateTime64(3, \'UTC\')))') AS step
+            FROM `desk`.`tickets`
+            UNION ALL
+            SELECT id, false, CAST((NULL, NULL, NULL, NULL, NULL, NULL), 'Tuple(number Nullable(Int64), status Nullable(String), type Nullable(String), created Nullable(DateTime64(3, \'UTC\')), closed Nullable(DateTime64(3, \'UTC\')), modified Nullable(DateTime64(3, \'UTC\')))'), CAST((ifNull(at, received_at), row_version, op = 'insert', event_type = 'Ticket_Add', arrayFirst((v, c) -> c = 'status', old, changed), arrayFirst((v, c) -> c = 'status', new, changed), arrayFirst((v, c) -> c = 'status_type', old, changed), arrayFirst((v, c) -> c = 'status_type', new, changed), parseDateTime64BestEffortOrNull(arrayFirst((v, c) -> c = 'closed_time', old, changed), 3, 'UTC'), parseDateTime64BestEffortOrNull(arrayFirst((v, c) -> c = 'closed_time', new, changed), 3, 'UTC')), 'Tuple(at DateTime64(3, \'UTC\'), version UInt64, inserted Bool, added Bool, was Nullable(String), now Nullable(String), type_was Nullable(String), type_now Nullable(String), closed_was Nullable(DateTime64(3, \'UTC\')), closed_now Nullable(DateTime64(3, \'UTC\')))')
+            FROM `desk`.`changes_all` FINAL
+            WHERE table = 'tickets' AND has(changed, 'status')
+        )
+        GROUP BY id
+        HAVING max(is_row)
+    )
+)
+ARRAY JOIN starts AS started, arrayPushBack(arrayPopFront(starts), NULL) AS ended, statuses AS status_then, knowns AS known,
+    arrayReverseFill(t -> isNotNull(t), arrayMap((b, e) -> coalesce(b, e), types_began, types_ended)) AS type_then
+COMMENT 'deskhouse 1: How long tickets that exist now were in each status, one row for each ticket and interval, from the history of tickets. A ticket without recorded changes has one interval, since closed_time if it is closed, else since its creation.';
+
+CREATE OR REPLACE VIEW `desk`.`open_tickets_by_day`
+(
+    `day` Date COMMENT 'Day (UTC); every day from a department\'s first ticket to today',
+    `department_id` Nullable(UInt64) COMMENT 'departments.id; NULL for tickets without',
+    `department_name` Nullable(String) COMMENT 'Current name of department_id, from departments',
+    `opened` UInt64 COMMENT 'Tickets created on that day',
+    `closed` UInt64 COMMENT 'Tickets closed on that day, for the last time',
+    `open` Int64 COMMENT 'Tickets open at the end of the day'
+)
+AS SELECT
+    `day`,
+    `department_id`,
+    dictGetOrNull('desk.department_names', 'name', ifNull(`department_id`, 0)) AS `department_name`,
+    `opened`,
+    `closed`,
+    sum(toInt64(opened) - toInt64(closed)) OVER (PARTITION BY department_id ORDER BY day) AS `open`
+FROM
+(
+    SELECT department_id, day, sum(o) AS opened, sum(c) AS closed
+    FROM
+    (
+        SELECT department_id, toDate(happened) AS day, toUInt64(opens) AS o, toUInt64(1 - opens) AS c
+        FROM (SELECT department_id, [created_time, closed_time] AS times FROM `desk`.`tickets` WHERE isNotNull(created_time))
+        ARRAY JOIN times AS happened, [1, 0] AS opens
+        WHERE isNotNull(happened)
+        UNION ALL
+        SELECT department_id, arrayJoin(arrayMap(d -> toDate(d), range(toUInt32(toDate(min(created_time))), toUInt32(toDate(now('UTC'))) + 1))), 0, 0
+        FROM `desk`.`tickets`
+        WHERE isNotNull(created_time)
+        GROUP BY department_id
+    )
+    WHERE day <= toDate(now('UTC'))
+    GROUP BY department_id, day
+)
+COMMENT 'deskhouse 1: Open tickets by day (UTC) and department, from created_time and closed_time of the tickets that exist now: deleted tickets are not counted, a ticket counts for the department it is in now, and a reopened one as open since its creation.';
