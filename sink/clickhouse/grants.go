@@ -41,6 +41,7 @@ func WriterGrants(database string) []Grant {
 		on(own, "the fence against an older process", false, "ALTER ADD CONSTRAINT", "ALTER DROP CONSTRAINT"),
 		on("ReplacingMergeTree", "making the tables, where engines need a grant", false, "TABLE ENGINE"),
 		on(own, "making the database, if it is not there", true, "CREATE DATABASE"),
+		on(own, "`deskhouse schema --apply`: changing a column's type back, dropping what is no longer filled", true, "ALTER MODIFY COLUMN", "ALTER DROP COLUMN"),
 		on("*.*", "new names within a second; without it within half a minute", true, "SYSTEM RELOAD DICTIONARY"),
 		on(own, "merging parts while a table is quiet; without it views read slower", true, "OPTIMIZE"),
 		on("system.parts", "sizes in status and plan; seeing what is to be merged", true, "SELECT"),

@@ -79,20 +79,19 @@ func (w *Warehouse) carryOut(ctx context.Context, steps []Step) error {
 
 // adopt makes dictionaries and views and publishes the layouts.
 func (w *Warehouse) adopt(ctx context.Context, layouts []*layout) error {
-	for _, l := range layouts {
-		if t := l.res.Table; nameColumn[t] != "" {
-			if err := w.prepareNames(ctx, t); err != nil {
-				return err
-			}
-		}
-	}
-	for _, l := range layouts {
-		if err := w.createViews(ctx, l.views(w.cfg.Database, w.names)); err != nil {
+	w.names = nameTables{}
+	for t := range namesOf(layouts) {
+		if err := w.prepareNames(ctx, t); err != nil {
 			return err
 		}
+	}
+	if err := w.createViews(ctx, w.cfg.allViews(layouts, w.names)); err != nil {
+		return err
+	}
+	for _, l := range layouts {
 		w.publish(l)
 	}
-	return w.createViews(ctx, logbookViews(w.cfg.Database))
+	return nil
 }
 
 func (w *Warehouse) createViews(ctx context.Context, views []view) error {
@@ -111,12 +110,14 @@ func (w *Warehouse) createDatabase(ctx context.Context) error {
 	if err != nil || found {
 		return err
 	}
-	err = w.exec(ctx, "create the database", "CREATE DATABASE IF NOT EXISTS "+ident(w.cfg.Database))
+	err = w.exec(ctx, "create the database", createDatabase(w.cfg.Database))
 	if isDenied(err) {
 		return fmt.Errorf("%w: %w; create it, or grant CREATE DATABASE", ErrNoDatabase, err)
 	}
 	return err
 }
+
+func createDatabase(name string) string { return "CREATE DATABASE IF NOT EXISTS " + ident(name) }
 
 func (w *Warehouse) databaseExists(ctx context.Context) (bool, error) {
 	var found uint64
@@ -128,17 +129,9 @@ func (w *Warehouse) databaseExists(ctx context.Context) (bool, error) {
 // Check reports what Prepare would refuse, as the same errors, and changes
 // nothing. A database that does not exist yet is fine.
 func (w *Warehouse) Check(ctx context.Context, tables []source.Table) error {
-	have, err := w.have(ctx)
+	have, err := w.lookAt(ctx, tables)
 	if err != nil {
 		return err
-	}
-	if err := checkOurs(have, w.cfg.ourNames(tables)); err != nil {
-		return err
-	}
-	if _, claimed := have[positionsName]; claimed {
-		if err := w.checkOwner(ctx); err != nil {
-			return err
-		}
 	}
 	_, want := w.cfg.wanted(tables, have)
 	return refusal(planTables(w.cfg.Database, have, want))

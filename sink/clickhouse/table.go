@@ -111,15 +111,23 @@ type viewColumn struct {
 }
 
 func (v view) create(database string) string {
-	var decl, list []string
+	var decl []string
 	for _, c := range v.columns {
 		decl = append(decl, fmt.Sprintf("    %s %s COMMENT %s", ident(c.name), c.typ, literal(c.comment)))
+	}
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s\n(\n%s\n)\nAS %s\nCOMMENT %s", qualified(database, v.name),
+		strings.Join(decl, ",\n"), v.query(), literal(marked(v.comment)))
+}
+
+// query is what the view selects.
+func (v view) query() string {
+	var list []string
+	for _, c := range v.columns {
 		expr := ident(c.name)
 		if c.expr != "" {
 			expr = c.expr + " AS " + ident(c.name)
 		}
 		list = append(list, "    "+expr)
 	}
-	return fmt.Sprintf("CREATE OR REPLACE VIEW %s\n(\n%s\n)\nAS SELECT\n%s\n%s\nCOMMENT %s", qualified(database, v.name),
-		strings.Join(decl, ",\n"), strings.Join(list, ",\n"), v.from, literal(marked(v.comment)))
+	return "SELECT\n" + strings.Join(list, ",\n") + "\n" + v.from
 }

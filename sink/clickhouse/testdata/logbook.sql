@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_runs_all`
     `not_visible` UInt64 COMMENT 'Rows kept because the agent may not see them any more',
     `incomplete` UInt8 COMMENT '1 when not everything could be read, so nothing was deleted',
     `error` String COMMENT 'Why it ended early; empty when it did not',
+    `backfilled` UInt64 COMMENT 'Rows that were right and written once more for a column they lacked',
     `saved_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When this was written (UTC)',
     `_version` UInt64 DEFAULT toUInt64(toUnixTimestamp64Micro(now64(6))) COMMENT 'Version of the row; the largest is the current one'
 )
@@ -131,6 +132,7 @@ CREATE OR REPLACE VIEW `desk`.`sync_runs`
     `not_visible` UInt64 COMMENT 'Rows kept because the agent may not see them any more',
     `incomplete` UInt8 COMMENT '1 when not everything could be read, so nothing was deleted',
     `error` String COMMENT 'Why it ended early; empty when it did not',
+    `backfilled` UInt64 COMMENT 'Rows that were right and written once more for a column they lacked',
     `saved_at` DateTime64(3, 'UTC') COMMENT 'When this was written (UTC)'
 )
 AS SELECT
@@ -148,6 +150,7 @@ AS SELECT
     `not_visible`,
     `incomplete`,
     `error`,
+    `backfilled`,
     `saved_at`
 FROM `desk`.`sync_runs_all` FINAL
 COMMENT 'deskhouse 1: drift reports, one row for each comparison and table';
