@@ -51,6 +51,9 @@ func carrySQL(database string, org uint64, l *layout, into string) string {
 			held = append(held, c.name)
 		}
 	}
+	for _, name := range l.moved {
+		cols, list, held = append(cols, name), append(list, "h."+ident(name)), append(held, name)
+	}
 	return fmt.Sprintf("INSERT INTO %s (%s)\nSELECT %s\nFROM _rows AS r\nLEFT JOIN (SELECT %s FROM %s FINAL WHERE org_id = %d AND (%s) IN (SELECT %s FROM _rows)) AS h\nUSING (%s)",
 		qualified(database, into), idents(cols), strings.Join(list, ", "), idents(append(slices.Clone(keys), held...)), qualified(database, target.name), org, idents(keys), idents(keys), idents(keys))
 }

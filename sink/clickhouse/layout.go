@@ -13,6 +13,7 @@ type layout struct {
 	res     *source.Resource
 	custom  []customColumn // all cf_* columns, in the table's order
 	pending pendingColumns
+	moved   []string // main columns whose values this release stores elsewhere
 }
 
 // layout is a table's columns as the configuration wants them.

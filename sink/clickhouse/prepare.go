@@ -188,6 +188,7 @@ func (c Config) wanted(tables []source.Table, have map[string]haveTable) ([]*lay
 	for _, t := range tables {
 		l := c.layout(t, customOf(have[mainName(t)]))
 		l = l.withPending(l.pendingIn(have))
+		l.moved = l.movedIn(have[mainName(t)])
 		layouts = append(layouts, l)
 		want = append(want, l.tables()...)
 	}

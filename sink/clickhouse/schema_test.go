@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -160,7 +161,7 @@ func TestPrepareRefusesForeignTables(t *testing.T) {
 
 func TestPrepareRefusesANewerFormat(t *testing.T) {
 	w := prepared(t)
-	must(t, w.exec(ctx, "newer", "ALTER TABLE "+qualified(w.Database(), "tickets_all")+" MODIFY COMMENT 'deskhouse 2: x'"))
+	must(t, w.exec(ctx, "newer", "ALTER TABLE "+qualified(w.Database(), "tickets_all")+fmt.Sprintf(" MODIFY COMMENT 'deskhouse %d: x'", format+1)))
 	wantErr(t, w.Prepare(ctx, allTables), ErrNewerFormat)
 }
 

@@ -6,8 +6,10 @@ import (
 )
 
 // format is the version of the tables' layout, written into every comment. A
-// table of a newer format is refused, an older one is migrated.
-const format = 1
+// table of a newer format is refused, an older one is migrated by Prepare.
+// Format 2 has arrays of objects as parallel columns and nested objects
+// flattened where format 1 had JSON text; what it stored is kept (retire.go).
+const format = 2
 
 // mark starts the comment of everything deskhouse made.
 const mark = "deskhouse "

@@ -57,7 +57,7 @@ func (l *layout) follow(all bool) *follower {
 	always := l.res.Tracked()
 	for _, i := range l.fields(source.Content) {
 		if field := &l.res.Fields[i]; all && !field.Foreign || slices.Contains(always, i) {
-			f.field(l.res.Table, i, field)
+			f.field(l, i)
 		}
 	}
 	if all {
@@ -67,13 +67,15 @@ func (l *layout) follow(all bool) *follower {
 	return f
 }
 
-// field follows one field; the names of other records in an array of objects are
-// not the record's own.
-func (f *follower) field(t source.Table, i int, field *source.Field) {
+// field follows one field. The names of other records in an array of objects are
+// not the record's own, and what fills a pending column is no change.
+func (f *follower) field(l *layout, i int) {
+	field := &l.res.Fields[i]
 	c := newFieldCells(i, field)
 	f.fields = append(f.fields, c)
-	for n, col := range catalogColumns(t, field) {
-		if len(field.Elements) == 0 || !field.Elements[n].Foreign {
+	for n, col := range catalogColumns(l.res.Table, field) {
+		own := len(field.Elements) == 0 || !field.Elements[n].Foreign
+		if own && !l.pending.has(source.Content, col.name) {
 			f.shown, f.columns = append(f.shown, c.columns[n]), append(f.columns, col)
 		}
 	}

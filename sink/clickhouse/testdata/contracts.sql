@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`contracts_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk contracts, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use contracts.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use contracts.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`contracts_listed`
 (
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`contracts_listed`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk contracts, columns that only lists and search carry; read it with FINAL or through contracts_full.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, columns that only lists and search carry; read it with FINAL or through contracts_full.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`contracts_detail`
 (
@@ -93,7 +93,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`contracts_detail`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk contracts, columns that only reading a single record carries; read it with FINAL or through contracts_full.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, columns that only reading a single record carries; read it with FINAL or through contracts_full.';
 
 CREATE OR REPLACE VIEW `desk`.`contracts`
 (
@@ -157,7 +157,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`contracts_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk contracts, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`contracts_full`
 (
@@ -262,4 +262,4 @@ AS SELECT
 FROM `desk`.`contracts` AS m
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS listed_as_of, `associated_support_plan_id`, `department_id`, `department_name`, _extra AS listed_extra FROM `desk`.`contracts_listed` FINAL) AS l USING (`id`)
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `account_id`, `account_account_name`, `account_website`, `product_id`, `product_product_name`, `sla_id`, `sla_name`, `owner_id`, `owner_name`, `owner_photo_url`, `support_plan_name`, `support_plan_support_type`, `support_plan_status`, _extra AS detail_extra FROM `desk`.`contracts_detail` FINAL) AS d USING (`id`)
-COMMENT 'deskhouse 1: Zoho Desk contracts joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+COMMENT 'deskhouse 2: Zoho Desk contracts joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`departments_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk departments, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use departments.';
+COMMENT 'deskhouse 2: Zoho Desk departments, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use departments.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`departments_detail`
 (
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`departments_detail`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk departments, columns that only reading a single record carries; read it with FINAL or through departments_full.';
+COMMENT 'deskhouse 2: Zoho Desk departments, columns that only reading a single record carries; read it with FINAL or through departments_full.';
 
 CREATE OR REPLACE VIEW `desk`.`departments`
 (
@@ -85,7 +85,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`departments_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk departments, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk departments, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`departments_full`
 (
@@ -127,4 +127,4 @@ AS SELECT
     d.detail_extra AS `detail_extra`
 FROM `desk`.`departments` AS m
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `associated_agent_ids`, _extra AS detail_extra FROM `desk`.`departments_detail` FINAL) AS d USING (`id`)
-COMMENT 'deskhouse 1: Zoho Desk departments joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+COMMENT 'deskhouse 2: Zoho Desk departments joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_status_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`table`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: freshness of each table';
+COMMENT 'deskhouse 2: freshness of each table';
 
 CREATE TABLE IF NOT EXISTS `desk`.`sync_runs_all`
 (
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_runs_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`run`, `table`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: drift reports, one row for each comparison and table';
+COMMENT 'deskhouse 2: drift reports, one row for each comparison and table';
 
 CREATE TABLE IF NOT EXISTS `desk`.`changes_all`
 (
@@ -64,7 +64,7 @@ ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `table`, `id`, `key`, `change_id`)
 TTL toDateTime(received_at) + toIntervalDay(365)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: history of applied changes, kept for 365 days';
+COMMENT 'deskhouse 2: history of applied changes, kept for 365 days';
 
 CREATE TABLE IF NOT EXISTS `desk`.`sync_state_all`
 (
@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_state_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`name`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: positions of pipeline "support" of organization 7000; this comment says whose database this is';
+COMMENT 'deskhouse 2: positions of pipeline "support" of organization 7000; this comment says whose database this is';
 
 CREATE TABLE IF NOT EXISTS `desk`.`run_1`
 (
@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`run_1`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`table`, `id`, `module`, `api_name`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: keys seen by a comparison that is under way; dropped when it ends';
+COMMENT 'deskhouse 2: keys seen by a comparison that is under way; dropped when it ends';
 
 CREATE OR REPLACE VIEW `desk`.`sync_status`
 (
@@ -114,7 +114,7 @@ AS SELECT
     `unplaced`,
     `saved_at`
 FROM `desk`.`sync_status_all` FINAL
-COMMENT 'deskhouse 1: freshness of each table';
+COMMENT 'deskhouse 2: freshness of each table';
 
 CREATE OR REPLACE VIEW `desk`.`sync_runs`
 (
@@ -153,7 +153,7 @@ AS SELECT
     `backfilled`,
     `saved_at`
 FROM `desk`.`sync_runs_all` FINAL
-COMMENT 'deskhouse 1: drift reports, one row for each comparison and table';
+COMMENT 'deskhouse 2: drift reports, one row for each comparison and table';
 
 CREATE OR REPLACE VIEW `desk`.`changes`
 (
@@ -188,7 +188,7 @@ AS SELECT
     `new`,
     `previous`
 FROM `desk`.`changes_all` FINAL
-COMMENT 'deskhouse 1: history of applied changes, kept for 365 days';
+COMMENT 'deskhouse 2: history of applied changes, kept for 365 days';
 
 CREATE OR REPLACE VIEW `desk`.`sync_state`
 (
@@ -201,4 +201,4 @@ AS SELECT
     `seq`,
     `saved_at`
 FROM `desk`.`sync_state_all` FINAL
-COMMENT 'deskhouse 1: positions';
+COMMENT 'deskhouse 2: positions';

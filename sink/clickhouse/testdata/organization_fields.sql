@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `module`, `api_name`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk organization_fields, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use organization_fields.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use organization_fields.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_detail`
 (
@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_detail`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `module`, `api_name`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk organization_fields, columns that only reading a single record carries; read it with FINAL or through organization_fields_full.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields, columns that only reading a single record carries; read it with FINAL or through organization_fields_full.';
 
 CREATE OR REPLACE VIEW `desk`.`organization_fields`
 (
@@ -182,7 +182,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`organization_fields_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk organization_fields, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`organization_fields_full`
 (
@@ -288,4 +288,4 @@ AS SELECT
     d.detail_extra AS `detail_extra`
 FROM `desk`.`organization_fields` AS m
 LEFT JOIN (SELECT `module`, `api_name`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `associated_department_ids`, _extra AS detail_extra FROM `desk`.`organization_fields_detail` FINAL) AS d USING (`module`, `api_name`)
-COMMENT 'deskhouse 1: Zoho Desk organization_fields joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';

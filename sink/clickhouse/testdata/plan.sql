@@ -16,7 +16,7 @@ ALTER TABLE `d`.`t` COMMENT COLUMN `a` 'Zoho Desk t.a';
 
 -- t: write the table's comment
 -- the comment differs; automatic true, blocking false
-ALTER TABLE `d`.`t` MODIFY COMMENT 'deskhouse 1: c';
+ALTER TABLE `d`.`t` MODIFY COMMENT 'deskhouse 2: c';
 
 -- t: change the type of a back to Nullable(Int64)
 -- t.a is Nullable(String) instead of Nullable(Int64); automatic false, blocking true
@@ -43,5 +43,5 @@ CREATE TABLE IF NOT EXISTS `d`.`v`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: c';
+COMMENT 'deskhouse 2: c';
 

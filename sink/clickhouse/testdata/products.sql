@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`products_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk products, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use products.';
+COMMENT 'deskhouse 2: Zoho Desk products, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use products.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`products_detail`
 (
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`products_detail`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk products, columns that only reading a single record carries; read it with FINAL or through products_full.';
+COMMENT 'deskhouse 2: Zoho Desk products, columns that only reading a single record carries; read it with FINAL or through products_full.';
 
 CREATE OR REPLACE VIEW `desk`.`products`
 (
@@ -111,7 +111,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`products_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk products, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk products, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`products_full`
 (
@@ -183,4 +183,4 @@ AS SELECT
     d.detail_extra AS `detail_extra`
 FROM `desk`.`products` AS m
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `is_deleted`, `layout_details_id`, `layout_details_layout_name`, `owner_agent_id`, `owner_name`, `owner_first_name`, `owner_last_name`, `owner_photo_url`, `department_ids`, `department_names`, _extra AS detail_extra FROM `desk`.`products_detail` FINAL) AS d USING (`id`)
-COMMENT 'deskhouse 1: Zoho Desk products joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+COMMENT 'deskhouse 2: Zoho Desk products joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';

@@ -7,7 +7,7 @@ PRIMARY KEY id
 SOURCE(CLICKHOUSE(QUERY 'SELECT id, `name` AS name FROM `desk`.`departments_all` FINAL' INVALIDATE_QUERY 'SELECT count(), max(_version) FROM `desk`.`departments_all`'))
 LIFETIME(MIN 10 MAX 30)
 LAYOUT(HASHED())
-COMMENT 'deskhouse 1: names of Zoho Desk departments by id, behind the name columns of the views';
+COMMENT 'deskhouse 2: names of Zoho Desk departments by id, behind the name columns of the views';
 
 CREATE OR REPLACE DICTIONARY `o'desk\``.`product_names`
 (
@@ -18,7 +18,7 @@ PRIMARY KEY id
 SOURCE(CLICKHOUSE(USER 'wri\'ter' PASSWORD 'pa\\ss\'word' QUERY 'SELECT id, `product_name` AS name FROM `o\'desk\\``.`products_all` FINAL' INVALIDATE_QUERY 'SELECT count(), max(_version) FROM `o\'desk\\``.`products_all`'))
 LIFETIME(MIN 10 MAX 30)
 LAYOUT(HASHED())
-COMMENT 'deskhouse 1: names of Zoho Desk products by id, behind the name columns of the views';
+COMMENT 'deskhouse 2: names of Zoho Desk products by id, behind the name columns of the views';
 
 INSERT INTO `desk`.`tickets_all` (`org_id`, `id`, `ticket_number`, `subject`, `status`, `status_type`, `priority`, `channel`, `category`, `sub_category`, `classification`, `language`, `email`, `phone`, `department_id`, `contact_id`, `account_id`, `product_id`, `assignee_id`, `team_id`, `layout_id`, `sla_id`, `created_time`, `modified_time`, `closed_time`, `due_date`, `response_due_date`, `onhold_time`, `customer_response_time`, `created_by`, `modified_by`, `thread_count`, `comment_count`, `is_spam`, `is_archived`, `is_over_due`, `is_escalated`, `description`, `resolution`, `web_url`, `entity_skills`, `secondary_contacts`, `shared_department_ids`, `shared_department_names`, `shared_department_types`, `cf_region`, `_extra`, `_is_deleted`, `_deleted_at`, `_version`, `_epoch`, `_content_as_of`, `_content_rank`, `_content_hash`, `_content_modified`, `_life_as_of`, `_life_rank`, `_life_hash`)
 SELECT 7000, r.`id`, h.`ticket_number`, h.`subject`, h.`status`, h.`status_type`, h.`priority`, h.`channel`, h.`category`, h.`sub_category`, h.`classification`, h.`language`, h.`email`, h.`phone`, h.`department_id`, h.`contact_id`, h.`account_id`, h.`product_id`, h.`assignee_id`, h.`team_id`, h.`layout_id`, h.`sla_id`, h.`created_time`, h.`modified_time`, h.`closed_time`, h.`due_date`, h.`response_due_date`, h.`onhold_time`, h.`customer_response_time`, h.`created_by`, h.`modified_by`, h.`thread_count`, h.`comment_count`, h.`is_spam`, h.`is_archived`, h.`is_over_due`, h.`is_escalated`, h.`description`, h.`resolution`, h.`web_url`, h.`entity_skills`, h.`secondary_contacts`, h.`shared_department_ids`, h.`shared_department_names`, h.`shared_department_types`, h.`cf_region`, h.`_extra`, r.`_is_deleted`, r.`_deleted_at`, r.`_version`, r.`_epoch`, h.`_content_as_of`, h.`_content_rank`, h.`_content_hash`, h.`_content_modified`, r.`_life_as_of`, r.`_life_rank`, r.`_life_hash`
@@ -59,7 +59,7 @@ _extra,
 toUInt64(0) + bitShiftLeft(toUInt64(ifNull(`contract_name` != '', 0)), 1) + bitShiftLeft(toUInt64(ifNull(`contract_number` != '', 0)), 2) + bitShiftLeft(toUInt64(ifNull(`contract_status` != '', 0)), 3) + bitShiftLeft(toUInt64(ifNull(`description` != '', 0)), 4) + bitShiftLeft(toUInt64(isNotNull(`account_id`)), 5) + bitShiftLeft(toUInt64(isNotNull(`product_id`)), 6) + bitShiftLeft(toUInt64(isNotNull(`associated_sla_id`)), 7) + bitShiftLeft(toUInt64(isNotNull(`department_id`)), 8) + bitShiftLeft(toUInt64(isNotNull(`owner_id`)), 9) + bitShiftLeft(toUInt64(isNotNull(`layout_id`)), 10) + bitShiftLeft(toUInt64(isNotNull(`created_by`)), 11) + bitShiftLeft(toUInt64(isNotNull(`modified_by`)), 12) + bitShiftLeft(toUInt64(isNotNull(`start_date`)), 13) + bitShiftLeft(toUInt64(isNotNull(`end_date`)), 14) + bitShiftLeft(toUInt64(isNotNull(`notify_on`)), 15) + bitShiftLeft(toUInt64(isNotNull(`notify_before`)), 16) + bitShiftLeft(toUInt64(notEmpty(`notification_agent_ids`)), 17) + bitShiftLeft(toUInt64(isNotNull(`created_time`)), 18) + bitShiftLeft(toUInt64(isNotNull(`modified_time`)), 19) + bitShiftLeft(toUInt64(isNotNull(`support_plan_id`)), 20) + bitShiftLeft(toUInt64((ifNull(`cf_region` != '', 0) OR isNotNull(`cf_gr__e`) OR ifNull(`cf_region_2` != '', 0) OR notEmpty(`cf_tags`))), 21),
 toUInt64(0);
 
-CREATE TABLE `desk`.`rebuild_tickets_r1` AS `desk`.`tickets_all` COMMENT 'deskhouse 1: copy of a table that is being rebuilt; dropped when it ends';
+CREATE TABLE `desk`.`rebuild_tickets_r1` AS `desk`.`tickets_all` COMMENT 'deskhouse 2: copy of a table that is being rebuilt; dropped when it ends';
 
 INSERT INTO `desk`.`rebuild_organization_fields_r1` (`api_name`, `_epoch`)
 SELECT `api_name`, greatest(_epoch, 9)
@@ -73,4 +73,4 @@ ALTER TABLE `desk`.`tickets_all` ADD COLUMN IF NOT EXISTS `cf_region` Nullable(S
 
 ALTER TABLE `desk`.`tickets_all` COMMENT COLUMN `cf_region` 'it\'s';
 
-ALTER TABLE `desk`.`tickets_all` MODIFY COMMENT 'deskhouse 1: x';
+ALTER TABLE `desk`.`tickets_all` MODIFY COMMENT 'deskhouse 2: x';

@@ -66,7 +66,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk tickets, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use tickets.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use tickets.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`tickets_listed`
 (
@@ -117,7 +117,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_listed`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk tickets, columns that only lists and search carry; read it with FINAL or through tickets_full.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, columns that only lists and search carry; read it with FINAL or through tickets_full.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`tickets_detail`
 (
@@ -172,7 +172,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_detail`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk tickets, columns that only reading a single record carries; read it with FINAL or through tickets_full.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, columns that only reading a single record carries; read it with FINAL or through tickets_full.';
 
 CREATE OR REPLACE VIEW `desk`.`tickets`
 (
@@ -282,7 +282,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`tickets_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk tickets, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`tickets_full`
 (
@@ -545,7 +545,7 @@ AS SELECT
 FROM `desk`.`tickets` AS m
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS listed_as_of, `relationship_type`, `last_thread_channel`, `last_thread_direction`, `last_thread_is_draft`, `last_thread_is_forward`, `child_ticket_count`, `contact_id`, `contact_first_name`, `contact_last_name`, `contact_email`, `contact_phone`, `contact_mobile`, `contact_type`, `contact_is_spam`, `contact_account_id`, `contact_account_account_name`, `contact_account_website`, `product_id`, `product_product_name`, `assignee_id`, `assignee_first_name`, `assignee_last_name`, `assignee_email`, `assignee_email_id`, `assignee_zuid`, `assignee_photo_url`, `department_id`, `department_name`, `team_id`, `team_name`, `team_logo_url`, `is_read`, `sub_status`, `status_text`, _extra AS listed_extra FROM `desk`.`tickets_listed` FINAL) AS l USING (`id`)
 LEFT JOIN (SELECT `id`, toNullable(fromUnixTimestamp64Milli(_as_of, 'UTC')) AS detail_as_of, `channel_code`, `sentiment`, `source_app_name`, `source_ext_id`, `source_type`, `source_permalink`, `source_app_photo_url`, `source_uuid`, `approval_count`, `time_entry_count`, `task_count`, `attachment_count`, `tag_count`, `follower_count`, `is_response_overdue`, `is_deleted`, `is_trashed`, `is_following`, `layout_details_id`, `layout_details_layout_name`, `channel_related_info_topic_id`, `channel_related_info_forum_status`, `channel_related_info_source_link`, `channel_related_info_topic_type`, `channel_related_info_is_topic_deleted`, `source_ticket_id`, `source_ticket_subject`, `contract_id`, `locked_time`, `last_activity_time`, `skill_ids`, `skill_names`, `skill_type_ids`, `skill_type_names`, `skill_weightages`, `skill_mapping_types`, `desc_attachments`, `first_thread`, _extra AS detail_extra FROM `desk`.`tickets_detail` FINAL) AS d USING (`id`)
-COMMENT 'deskhouse 1: Zoho Desk tickets joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
+COMMENT 'deskhouse 2: Zoho Desk tickets joined with the columns that only lists or single reads carry; those are as old as listed_as_of and detail_as_of say.';
 
 CREATE OR REPLACE VIEW `desk`.`ticket_changes`
 (
@@ -574,7 +574,7 @@ AS SELECT
 FROM `desk`.`changes_all` FINAL
 ARRAY JOIN changed AS name, old AS before, new AS after
 WHERE table = 'tickets'
-COMMENT 'deskhouse 1: What changed in tickets from what to what, one row for each change and column. The first load is no change. Which columns are followed, and for how long, is up to the history.';
+COMMENT 'deskhouse 2: What changed in tickets from what to what, one row for each change and column. The first load is no change. Which columns are followed, and for how long, is up to the history.';
 
 CREATE OR REPLACE VIEW `desk`.`ticket_status_durations`
 (
@@ -632,7 +632,7 @@ FROM
 )
 ARRAY JOIN starts AS started, arrayPushBack(arrayPopFront(starts), NULL) AS ended, statuses AS status_then, knowns AS known,
     arrayReverseFill(t -> isNotNull(t), arrayMap((b, e) -> coalesce(b, e), types_began, types_ended)) AS type_then
-COMMENT 'deskhouse 1: How long tickets that exist now were in each status, one row for each ticket and interval, from the history of tickets. A ticket without recorded changes has one interval, since closed_time if it is closed, else since its creation.';
+COMMENT 'deskhouse 2: How long tickets that exist now were in each status, one row for each ticket and interval, from the history of tickets. A ticket without recorded changes has one interval, since closed_time if it is closed, else since its creation.';
 
 CREATE OR REPLACE VIEW `desk`.`open_tickets_by_day`
 (
@@ -668,4 +668,4 @@ FROM
     WHERE day <= toDate(now('UTC'))
     GROUP BY department_id, day
 )
-COMMENT 'deskhouse 1: Open tickets by day (UTC) and department, from created_time and closed_time of the tickets that exist now: deleted tickets are not counted, a ticket counts for the department it is in now, and a reopened one as open since its creation.';
+COMMENT 'deskhouse 2: Open tickets by day (UTC) and department, from created_time and closed_time of the tickets that exist now: deleted tickets are not counted, a ticket counts for the department it is in now, and a reopened one as open since its creation.';
