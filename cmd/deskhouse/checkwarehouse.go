@@ -57,6 +57,9 @@ func warehouseRemedy(err error) string {
 		err    error
 		remedy string
 	}{
+		{clickhouse.ErrTLS, "see warehouse.tls in docs/warehouse.md, under Servers"},
+		{clickhouse.ErrOtherServer, "name only hosts in warehouse.url that share their tables; one server needs one host"},
+		{clickhouse.ErrConfig, "correct what the line names"},
 		{clickhouse.ErrAuth, "correct warehouse.user and warehouse.password"},
 		{clickhouse.ErrUnreachable, "check warehouse.url, and that the server listens there for this machine (9000 or 9440 native, 8123 or 8443 HTTP)"},
 		{clickhouse.ErrTooOld, "use ClickHouse 24.8 or newer"},

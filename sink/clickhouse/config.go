@@ -120,6 +120,10 @@ func (c Config) complete(opts *driver.Options) {
 	for i, addr := range opts.Addr {
 		opts.Addr[i] = withPort(addr, opts)
 	}
+	if opts.Auth.Password == "" && (c.TLS == nil || c.TLS.Cert == "") {
+		// Over HTTPS the driver takes an empty password for a login by certificate.
+		opts.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
+	}
 	for name, value := range c.Settings {
 		opts.Settings[name] = value
 	}

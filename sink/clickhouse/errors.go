@@ -175,6 +175,8 @@ func fromClient(op string, err error) *Error {
 		return fromStatus(op, status.StatusCode)
 	case errors.As(err, &network):
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrUnreachable, bareNetwork(err, network)), Retry: true}
+	case errors.Is(err, errHungUp):
+		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrUnreachable, errHungUp), Retry: true}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, driver.ErrAcquireConnTimeout), errors.Is(err, errMoved):
 		return &Error{Op: op, Err: fmt.Errorf("%w: connection lost", ErrUnreachable), Retry: true}
@@ -189,8 +191,13 @@ func bareNetwork(err error, network net.Error) error {
 	if errors.As(err, &op) {
 		return op
 	}
-	if network.Timeout() {
+	switch {
+	case network.Timeout():
 		return errors.New("timed out")
+	case errors.Is(err, errMoved):
+		return errMoved
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("connection lost")
 	}
 	return errors.New("network error")
 }

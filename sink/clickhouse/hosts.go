@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -26,7 +28,8 @@ type hosts struct {
 
 	mu       sync.Mutex // guards those below
 	current  int        // in use
-	trying   int        // being dialled, else current
+	trying   int        // being dialled, -1 for none
+	left     bool       // the current one did not answer, and the next dial is to find another
 	identity string     // of the database, "" until it is known
 	open     map[*hostConn]int
 }
@@ -46,8 +49,12 @@ func (c *hostConn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// errMoved: a connection of a host that is not in use any more.
+// errMoved: a connection over HTTP wants to dial a host that is not in use any
+// more. Nothing has been sent.
 var errMoved = errors.New("another host is in use now")
+
+// errHungUp: what a TLS port does when it is greeted in plain text.
+var errHungUp = errors.New("the server hangs up on a greeting in plain text: give warehouse.tls if it speaks TLS there, and see that the port is ClickHouse's native one")
 
 // errStranger: the host answers, and holds another database or none.
 var errStranger = errors.New("holds another database than the one in use")
@@ -56,7 +63,7 @@ var errStranger = errors.New("holds another database than the one in use")
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
 
 func newHosts(cfg Config, opts *driver.Options) *hosts {
-	return &hosts{cfg: cfg, turn: make(chan struct{}, 1), addrs: opts.Addr, each: opts.DialTimeout, open: map[*hostConn]int{}}
+	return &hosts{cfg: cfg, turn: make(chan struct{}, 1), addrs: opts.Addr, each: opts.DialTimeout, trying: -1, open: map[*hostConn]int{}}
 }
 
 func (h *hosts) several() bool { return len(h.addrs) > 1 }
@@ -112,11 +119,18 @@ func (h *hosts) dialHost(ctx context.Context, n int, opts *driver.Options, dial 
 	var made attempt
 	one.DialContext = func(ctx context.Context, addr string) (net.Conn, error) {
 		conn, err := h.connect(ctx, n, addr, one.TLS, one.Protocol)
-		made.add(conn)
+		again := !made.add(conn)
+		if err != nil && again && h.several() {
+			h.leave(n)
+			return nil, errMoved
+		}
 		return conn, err
 	}
 	result, err := dial(ctx, h.addrs[n], &one)
 	made.end(err)
+	if one.Protocol == driver.Native && one.TLS == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		err = errHungUp
+	}
 	return result, err
 }
 
@@ -128,12 +142,15 @@ type attempt struct {
 	conns []net.Conn
 }
 
-func (a *attempt) add(conn net.Conn) {
+// add is false once the attempt is over: then a connection over HTTP dials
+// again by itself.
+func (a *attempt) add(conn net.Conn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if conn != nil && !a.over {
 		a.conns = append(a.conns, conn)
 	}
+	return !a.over
 }
 
 func (a *attempt) end(err error) {
@@ -181,15 +198,21 @@ func (h *hosts) inUse() int {
 func (h *hosts) try(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.trying = n; n < 0 {
-		h.trying = h.current
-	}
+	h.trying = n
 }
 
 func (h *hosts) may(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return n == h.current || n == h.trying
+	return n == h.current && !h.left || n == h.trying
+}
+
+// leave makes what else is connected to a host that does not answer go through
+// dial, which finds another.
+func (h *hosts) leave(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = h.left || n == h.current
 }
 
 func (h *hosts) track(n int, conn *net.TCPConn) *hostConn {
@@ -204,7 +227,7 @@ func (h *hosts) track(n int, conn *net.TCPConn) *hostConn {
 func (h *hosts) moveTo(n int) {
 	h.mu.Lock()
 	former := h.current
-	h.current, h.trying = n, n
+	h.current, h.trying, h.left = n, -1, false
 	var others []*hostConn
 	for c, of := range h.open {
 		if of != n {
@@ -219,6 +242,22 @@ func (h *hosts) moveTo(n int) {
 		h.cfg.Logger.Warn().Str("from", h.addrs[former]).Str("to", h.addrs[n]).Msg("warehouse host does not answer, another one is used")
 	}
 }
+
+// moved repeats a call that met connections of a host that is not in use any
+// more. Each such meeting closes one of them, so it ends.
+func moved(call func() error) error {
+	err := call()
+	for range maxMoved {
+		if !errors.Is(err, errMoved) {
+			break
+		}
+		err = call()
+	}
+	return err
+}
+
+// maxMoved is more than the connections of a pool.
+const maxMoved = 100
 
 // hostsError is what each of several hosts answered.
 type hostsError struct {

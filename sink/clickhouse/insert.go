@@ -9,7 +9,8 @@ import (
 )
 
 // insert sends one block into a table. It returns nil once the server has
-// acknowledged it. fill appends one slice per column, in order. token names
+// acknowledged it. fill appends one slice per column, in order, and may be
+// called again. token names
 // the rows of the block, "" for none: a repeated block may then be dropped by
 // the server, an optimisation no rule rests on.
 func (w *Warehouse) insert(ctx context.Context, name string, cols []column, token string, fill func(chdriver.Batch) error) error {
@@ -23,15 +24,20 @@ func (w *Warehouse) insert(ctx context.Context, name string, cols []column, toke
 		types[i] = driver.ColumnNameAndType{Name: c.name, Type: c.typ}
 	}
 	ctx = driver.Context(w.tagged(ctx), driver.WithSettings(settings), driver.WithColumnNamesAndTypes(types))
-	batch, err := w.into.PrepareBatch(ctx, fmt.Sprintf("INSERT INTO %s (%s)", ident(name), idents(table{columns: cols}.names())))
+	sql := fmt.Sprintf("INSERT INTO %s (%s)", ident(name), idents(table{columns: cols}.names()))
+	return classify(op, moved(func() error { return w.send(ctx, sql, fill) }))
+}
+
+func (w *Warehouse) send(ctx context.Context, sql string, fill func(chdriver.Batch) error) error {
+	batch, err := w.into.PrepareBatch(ctx, sql)
 	if err != nil {
-		return classify(op, err)
+		return err
 	}
 	if err := fill(batch); err != nil {
 		_ = batch.Abort()
-		return classify(op, err)
+		return err
 	}
-	return classify(op, batch.Send())
+	return batch.Send()
 }
 
 // appendAll hands one slice to each column in turn.

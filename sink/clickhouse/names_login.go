@@ -19,7 +19,13 @@ func (w *Warehouse) prepareNames(ctx context.Context, t source.Table) error {
 	if w.cred.clause() != "" {
 		logins = append(logins, credentials{})
 	}
-	for _, login := range logins {
+	return w.namesAs(ctx, t, logins)
+}
+
+// namesAs makes the dictionary as the first of these users that the server can
+// be.
+func (w *Warehouse) namesAs(ctx context.Context, t source.Table, logins []credentials) error {
+	for i, login := range logins {
 		err := w.exec(ctx, "prepare names of "+string(t), createDictionary(w.cfg.Database, t, login))
 		if err == nil {
 			err = w.tryNames(ctx, t)
@@ -28,7 +34,7 @@ func (w *Warehouse) prepareNames(ctx context.Context, t source.Table) error {
 			w.names[t] = true
 			return nil
 		}
-		if !errors.Is(err, ErrAuth) && (login == w.cred || !isDenied(err)) {
+		if !errors.Is(err, ErrAuth) && (i == 0 || !isDenied(err)) {
 			return err
 		}
 	}

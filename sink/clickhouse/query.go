@@ -36,12 +36,16 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
 		return nil, cmp.Or(err, fmt.Errorf("%w: %s; `deskhouse run` creates it", ErrNoDatabase, w.cfg.Database))
 	}
 	if !givesRows(query) {
-		if err := w.into.Exec(w.tagged(ctx), query); err != nil {
+		if err := moved(func() error { return w.into.Exec(w.tagged(ctx), query) }); err != nil {
 			return nil, forPeople(err)
 		}
 		return &Result{}, nil
 	}
-	rows, err := w.into.Query(w.tagged(ctx), query)
+	var rows chdriver.Rows
+	err := moved(func() (err error) {
+		rows, err = w.into.Query(w.tagged(ctx), query)
+		return err
+	})
 	if err != nil {
 		return nil, forPeople(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // args are the values of a statement's {name:Type} parameters.
@@ -36,7 +37,7 @@ func (w *Warehouse) exec(ctx context.Context, op, sql string) error {
 			return err
 		}
 	}
-	return classify(op, w.conn.Exec(w.tagged(ctx), sql))
+	return classify(op, moved(func() error { return w.conn.Exec(w.tagged(ctx), sql) }))
 }
 
 // execWith runs a statement that reads an external table.
@@ -49,7 +50,11 @@ func (w *Warehouse) scan(ctx context.Context, op, sql string, a args, each func(
 	if len(tables) > 0 {
 		ctx = driver.Context(ctx, driver.WithExternalTable(tables...))
 	}
-	rows, err := w.conn.Query(w.tagged(ctx), sql, a.named()...)
+	var rows chdriver.Rows
+	err := moved(func() (err error) {
+		rows, err = w.conn.Query(w.tagged(ctx), sql, a.named()...)
+		return err
+	})
 	if err != nil {
 		return classify(op, err)
 	}

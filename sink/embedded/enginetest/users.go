@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,20 +21,23 @@ import (
 	"deskhouse/sink/embedded/launch"
 )
 
-// User is a login of a server with users. Grants are GRANT statements without their TO.
+// User is a login of a server with users. Grants are GRANT statements without their TO. From is the address or network it
+// may come from, empty for any.
 type User struct {
-	Name, Password string
-	Grants         []string
+	Name, Password, From string
+	Grants               []string
 }
 
 // Server is an engine that knows users, as a ClickHouse of the customer's own does: reading system tables, table engines
 // and everything else needs a grant (the settings of the config.xml that ClickHouse ships).
 type Server struct{ TCP, HTTP string } // host:port
 
-// usersXML is ClickHouse's users file. The user default may do everything.
+// usersXML is ClickHouse's users file. The user default may do everything, unless it is among the users given.
 const usersXML = `<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users>
-<default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
 %s</users></clickhouse>`
+
+const defaultUserXML = `<default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
+`
 
 const serverXML = `<clickhouse><timezone>UTC</timezone><users_config>%s</users_config>
 <access_control_improvements>
@@ -68,9 +73,12 @@ func usersText(users []User) string {
 		_ = xml.EscapeText(&e, []byte(s)) // a buffer takes everything
 		return e.String()
 	}
+	if !slices.ContainsFunc(users, func(u User) bool { return u.Name == "default" }) {
+		b.WriteString(defaultUserXML)
+	}
 	for _, u := range users {
-		fmt.Fprintf(&b, "<%s><password>%s</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota><grants>",
-			u.Name, escape(u.Password))
+		fmt.Fprintf(&b, "<%s><password>%s</password><networks><ip>%s</ip></networks><profile>default</profile><quota>default</quota><grants>",
+			u.Name, escape(u.Password), cmp.Or(u.From, "::/0"))
 		for _, g := range u.Grants {
 			fmt.Fprintf(&b, "<query>%s</query>", escape(g))
 		}
