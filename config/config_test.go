@@ -94,7 +94,7 @@ func TestMinimalGetsDefaults(t *testing.T) {
 		t.Error("secrets are not those of the environment")
 	}
 	p := c.Pipelines["support"]
-	if want := (Warehouse{URL: Embedded, Database: "desk", Dir: filepath.Join(base, "data", "warehouse")}); !reflect.DeepEqual(p.Warehouse, want) {
+	if want := (Warehouse{URL: Embedded, Database: "desk", Dir: filepath.Join(base, "data", "warehouse"), Layout: LayoutColumns}); !reflect.DeepEqual(p.Warehouse, want) {
 		t.Errorf("warehouse %+v, want %+v", p.Warehouse, want)
 	}
 	if p.Payload != PayloadTrust || p.Resync != nil || p.Bin.Poll != time.Hour {
@@ -163,7 +163,7 @@ func TestEverythingSample(t *testing.T) {
 	}
 	p := c.Pipelines["support"]
 	if p.Warehouse.URL != "clickhouse://ch.example.org:9440?secure=true" || p.Warehouse.Database != "desk_support" ||
-		p.Warehouse.User != "loader" || p.Warehouse.Password.Reveal() != "url-password" || p.Warehouse.Dir != "" {
+		p.Warehouse.User != "loader" || p.Warehouse.Password.Reveal() != "url-password" || p.Warehouse.Dir != "" || p.Warehouse.Layout != LayoutDocument {
 		t.Errorf("warehouse %+v", p.Warehouse)
 	}
 	want := map[string]Table{

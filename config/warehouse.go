@@ -16,6 +16,8 @@ type Warehouse struct {
 	// User and Password come from their own keys or from the URL; empty means the server's default user.
 	User     string `json:"user,omitempty" yaml:"user,omitempty"`
 	Password Secret `json:"password" yaml:"password"`
+	// Layout is how main tables keep a record. Tables that exist change it in a rebuild.
+	Layout Layout `json:"layout" yaml:"layout"`
 	// Dir is the absolute folder of the embedded engine, empty for a server. Pipelines with the same Dir share an engine.
 	Dir string `json:"dir,omitempty" yaml:"dir,omitempty"`
 	// TLS is nil for plain text, and for the TLS that the URL alone asks for.
@@ -25,6 +27,15 @@ type Warehouse struct {
 	Compression Compression       `json:"compression,omitempty" yaml:"compression,omitempty"`
 }
 
+// Layout is how main tables keep what Zoho says of a record.
+type Layout string
+
+// The values of Layout; LayoutColumns is the default.
+const (
+	LayoutColumns  Layout = "columns"  // a typed column a field
+	LayoutDocument Layout = "document" // a JSON document a record, and columns for what is asked most
+)
+
 // IsEmbedded reports whether deskhouse runs the engine.
 func (w Warehouse) IsEmbedded() bool { return w.URL == Embedded }
 
@@ -33,9 +44,9 @@ const defaultDatabase = "desk"
 var validDatabase = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 
 func warehouse(v value, stateDir string) Warehouse {
-	f := v.fields("url", "database", "user", "password", "dir", "tls", "settings", "compression")
+	f := v.fields("url", "database", "user", "password", "dir", "layout", "tls", "settings", "compression")
 	target := f["url"].required(Embedded + ", clickhouse://host:9000 or https://host:8443").reference()
-	w := Warehouse{URL: target, Database: database(f["database"])}
+	w := Warehouse{URL: target, Database: database(f["database"]), Layout: choice(f["layout"], LayoutColumns, LayoutDocument)}
 	switch {
 	case target == Embedded:
 		w.Dir = v.d.folder(f["dir"], filepath.Join(stateDir, "warehouse"))

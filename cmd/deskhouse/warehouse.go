@@ -12,7 +12,7 @@ import (
 // url is where the server listens: the embedded engine's is known once it runs.
 func warehouseConfig(url, name string, p config.Pipeline, org uint64, log zerolog.Logger) clickhouse.Config {
 	return clickhouse.Config{URL: url, Database: p.Warehouse.Database, User: p.Warehouse.User, Password: p.Warehouse.Password.Reveal(),
-		TLS: warehouseTLS(p.Warehouse.TLS), Settings: p.Warehouse.Settings, Compression: string(p.Warehouse.Compression), OrgID: org, Pipeline: name, History: historyModes(p), Logger: log}
+		TLS: warehouseTLS(p.Warehouse.TLS), Settings: p.Warehouse.Settings, Compression: string(p.Warehouse.Compression), OrgID: org, Pipeline: name, History: historyModes(p), Layout: clickhouse.Layout(p.Warehouse.Layout), Logger: log}
 }
 
 func historyModes(p config.Pipeline) map[source.Table]clickhouse.HistoryMode {

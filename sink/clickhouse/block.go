@@ -32,6 +32,7 @@ type block struct {
 	keys   keyCells
 	fields []fieldCells
 	custom customCells
+	doc    *documentCells // of main rows in the document layout, else nil
 	extra  extraCells
 	state  stateCells // of main rows
 	side   sideCells  // of side rows
@@ -64,6 +65,9 @@ func newBlock(l *layout, reg source.Register, org uint64) *block {
 	}
 	if reg == source.Content {
 		b.custom = newCustomBlock(l.custom)
+		if l.document {
+			b.doc = newDocumentCells(l)
+		}
 	}
 	return b
 }
@@ -83,10 +87,13 @@ func (b *block) add(key source.Key, rec *source.Record) {
 		f := &b.fields[i]
 		raw := rec.Value(f.index)
 		if !f.cells.add(raw) {
-			b.extra.member(misfit, b.layout.res.Fields[f.index].Name, raw)
+			b.misfit(f.index, raw)
 		}
 	}
-	if b.reg == source.Content {
+	switch {
+	case b.doc != nil:
+		b.addDocument(rec)
+	case b.reg == source.Content:
 		b.addCustom(rec)
 	}
 	for _, m := range rec.Extra {
@@ -101,7 +108,38 @@ func (b *block) addEmpty() {
 		b.fields[i].cells.add("")
 	}
 	b.custom.endRow()
+	if b.doc != nil {
+		b.doc.endRow()
+	}
 	b.extra.endRow()
+}
+
+// misfit keeps a value that its column cannot hold. In the document layout the
+// document has it, and only the count says that the column is empty.
+func (b *block) misfit(field int, raw string) {
+	name := b.layout.res.Fields[field].Name
+	if b.doc != nil {
+		b.extra.note(misfit, name)
+		return
+	}
+	b.extra.member(misfit, name, raw)
+}
+
+// addDocument puts known and custom fields into the document, and into _extra
+// what that cannot hold.
+func (b *block) addDocument(rec *source.Record) {
+	for _, f := range b.doc.fields {
+		if raw := rec.Value(f.index); !b.doc.field(f, raw) {
+			b.extra.member(misfit, b.layout.res.Fields[f.index].Name, raw)
+		}
+	}
+	for _, m := range rec.Custom {
+		if !b.doc.custom(m) {
+			b.extra.member(misfit, "cf."+m.Name, m.Value)
+		}
+	}
+	b.noObject(rec)
+	b.doc.endRow()
 }
 
 // hash adds what identifies a row to the block's token: its key, its version
@@ -132,11 +170,16 @@ func (b *block) addCustom(rec *source.Record) {
 		}
 	}
 	b.custom.endRow()
-	if b.cf < 0 {
+	b.noObject(rec)
+}
+
+// noObject keeps a cf that is no object, so has no members.
+func (b *block) noObject(rec *source.Record) {
+	if b.cf < 0 || b.reg != source.Content {
 		return
 	}
 	if raw := rec.Value(b.cf); !source.IsNull(raw) && raw[0] != '{' {
-		b.extra.member(misfit, "cf", raw) // no object, so it has no members
+		b.extra.member(misfit, "cf", raw)
 	}
 }
 
@@ -150,6 +193,9 @@ func (b *block) columns() []column {
 	l := b.layout
 	cols := append(keyColumns(l.res.Table), l.fieldColumns(b.reg)...)
 	cols = append(cols, b.custom.columns()...)
+	if b.doc != nil {
+		cols = append(cols, documentColumn)
+	}
 	cols = append(cols, extraColumn)
 	if b.reg == source.Content {
 		return append(cols, state...)
@@ -193,6 +239,9 @@ func (b *block) decoded() []sender {
 	}
 	for _, c := range b.custom.cells {
 		all = append(all, c)
+	}
+	if b.doc != nil {
+		all = append(all, b.doc)
 	}
 	return all
 }

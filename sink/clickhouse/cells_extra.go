@@ -44,6 +44,11 @@ func (e *extraCells) member(why reason, name, raw string) {
 	e.row, _ = jsontext.AppendQuote(e.row, name) // invalid UTF-8 in a name becomes U+FFFD
 	e.row = append(e.row, ':')
 	e.row = append(e.row, raw...)
+	e.note(why, name)
+}
+
+// note counts a value.
+func (e *extraCells) note(why reason, name string) {
 	if e.count == nil {
 		e.count = map[counted]uint64{}
 	}

@@ -48,7 +48,10 @@ type Config struct {
 	Pipeline string
 	// History is the mode of each table; absent means HistoryMetadata.
 	History map[source.Table]HistoryMode
-	Logger  zerolog.Logger
+	// Layout is the layout of main tables that are made from now on, by Prepare
+	// or by a rebuild.
+	Layout Layout
+	Logger zerolog.Logger
 }
 
 // dialTimeout bounds one connection attempt; the pipeline retries with

@@ -19,6 +19,9 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	if err != nil || !l.res.HasCustom() {
 		return nil, err
 	}
+	if l.document {
+		return nil, nil // doc.cf has them all
+	}
 	tables, err := w.have(ctx)
 	if err != nil {
 		return nil, err
@@ -122,5 +125,5 @@ const maxAdded = 100
 // Zoho for the fields and calls EnsureCustomFields.
 func (w *Warehouse) KnowsCustom(t source.Table, apiName string) bool {
 	l, err := w.layout(t)
-	return err == nil && slices.ContainsFunc(l.custom, func(c customColumn) bool { return !c.former && c.APIName == apiName })
+	return err == nil && (l.document || slices.ContainsFunc(l.custom, func(c customColumn) bool { return !c.former && c.APIName == apiName }))
 }

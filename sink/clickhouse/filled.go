@@ -27,11 +27,16 @@ func (w *Warehouse) Filled(ctx context.Context, t source.Table, keys []source.Ke
 		var asOf int64
 		var extra string
 		var set source.FieldSet
-		if err := row.Scan(append(k.dest(t), &asOf, &extra, &set[0], &set[1])...); err != nil {
+		var members []string
+		dest := append(k.dest(t), &asOf, &extra, &set[0], &set[1])
+		if l.document {
+			dest = append(dest, &members)
+		}
+		if err := row.Scan(dest...); err != nil {
 			return err
 		}
 		if asOf > 0 {
-			filled[k.key(t)] = set.Union(known).Union(l.filledExtra(extra))
+			filled[k.key(t)] = set.Union(known).Union(l.filledExtra(extra)).Union(l.filledMembers(members))
 		}
 		return nil
 	})
@@ -66,6 +71,9 @@ func (l *layout) filledExprs() []string {
 	exprs := []string{"_content_as_of", "_extra"}
 	for _, bits := range words {
 		exprs = append(exprs, strings.Join(append([]string{"toUInt64(0)"}, bits...), " + "))
+	}
+	if l.document {
+		exprs = append(exprs, l.filledMembersExpr())
 	}
 	return exprs
 }
@@ -138,7 +146,7 @@ func (l *layout) extraField(name string) int {
 	if strings.HasPrefix(name, "cf.") {
 		return customIndex(l.res)
 	}
-	for _, i := range l.fields(source.Content) {
+	for _, i := range l.res.In(source.Content) {
 		if l.res.Fields[i].Name == name {
 			return i
 		}

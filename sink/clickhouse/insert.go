@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -21,6 +22,9 @@ func (w *Warehouse) insert(ctx context.Context, name string, cols []column, toke
 	}
 	types := make([]driver.ColumnNameAndType, len(cols))
 	for i, c := range cols {
+		if c.typ == typeDocument {
+			maps.Copy(settings, documentSettings)
+		}
 		types[i] = driver.ColumnNameAndType{Name: c.name, Type: c.typ}
 	}
 	ctx = driver.Context(w.tagged(ctx), driver.WithSettings(settings), driver.WithColumnNamesAndTypes(types))

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"slices"
 	"strings"
 
 	"deskhouse/source"
@@ -14,11 +15,17 @@ type layout struct {
 	custom  []customColumn // all cf_* columns, in the table's order
 	pending pendingColumns
 	moved   []string // main columns whose values this release stores elsewhere
+	// document: content stands in doc, but for the pinned fields.
+	document bool
 }
 
 // layout is a table's columns as the configuration wants them.
 func (c Config) layout(t source.Table, custom []customColumn) *layout {
-	return &layout{res: source.Lookup(t), custom: custom}
+	l := &layout{res: source.Lookup(t), document: c.Layout == LayoutDocument}
+	if !l.document {
+		l.custom = custom
+	}
+	return l
 }
 
 func mainName(t source.Table) string                      { return string(t) + "_all" }
@@ -74,9 +81,11 @@ func isKey(t source.Table, f source.Field) bool {
 func (l *layout) fields(reg source.Register) []int {
 	var in []int
 	for _, i := range l.res.In(reg) {
-		if f := l.res.Fields[i]; f.Kind != source.KindCustom && !isKey(l.res.Table, f) {
-			in = append(in, i)
+		f := l.res.Fields[i]
+		if f.Kind == source.KindCustom || isKey(l.res.Table, f) || l.document && reg == source.Content && !slices.Contains(pinned[l.res.Table], f.Name) {
+			continue
 		}
+		in = append(in, i)
 	}
 	return in
 }
@@ -120,6 +129,14 @@ func (l *layout) customColumns() []column {
 	return cols
 }
 
+// documentColumns is doc in the document layout, else nothing.
+func (l *layout) documentColumns() []column {
+	if l.document {
+		return []column{documentColumn}
+	}
+	return nil
+}
+
 const extraComment = "Values without a column, as a JSON object: keys Zoho sends that are not known, and values that do not fit their column. Empty when there are none."
 
 // state are the main table's own columns: life, stamps and version of a row.
@@ -157,6 +174,7 @@ func stateNames(cols []column) []string { return table{columns: cols}.names() }
 func (l *layout) mainTable() table {
 	cols := append(keyColumns(l.res.Table), l.fieldColumns(source.Content)...)
 	cols = append(cols, l.customColumns()...)
+	cols = append(cols, l.documentColumns()...)
 	cols = append(cols, extraColumn)
 	cols = append(cols, state...)
 	return table{name: mainName(l.res.Table), order: orderOf(l.res.Table), columns: append(cols, syncedColumn), fed: true,

@@ -91,6 +91,7 @@ func (w *Warehouse) adopt(ctx context.Context, layouts []*layout) error {
 	for _, l := range layouts {
 		w.publish(l)
 	}
+	w.sayOtherLayouts()
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (c Config) wanted(tables []source.Table, have map[string]haveTable) ([]*lay
 	var layouts []*layout
 	want := append(logbookTables(), positionsTable(ownerComment(c.Pipeline, c.OrgID)))
 	for _, t := range tables {
-		l := c.layout(t, customOf(have[mainName(t)]))
+		l := c.has(t, have[mainName(t)])
 		l = l.withPending(l.pendingIn(have))
 		l.moved = l.movedIn(have[mainName(t)])
 		layouts = append(layouts, l)

@@ -127,6 +127,9 @@ func (r *Result) Close() error {
 // text shows a value the way ClickHouse's own client does, near enough:
 // strings as they are, times in UTC, arrays and the rest in Go's notation.
 func text(v reflect.Value) (string, bool) {
+	if !v.IsValid() {
+		return "", true
+	}
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
 			return "", true
@@ -134,6 +137,10 @@ func text(v reflect.Value) (string, bool) {
 		v = v.Elem()
 	}
 	switch x := v.Interface().(type) {
+	case driver.Dynamic:
+		return text(reflect.ValueOf(x.Any()))
+	case driver.JSON, []driver.JSON, []driver.Dynamic:
+		return jsonText(v), false
 	case time.Time:
 		return timeText(x), false
 	case sql.NullString:

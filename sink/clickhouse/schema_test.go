@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,23 @@ func TestDefinitions(t *testing.T) {
 		}
 		golden(t, string(table)+".sql", strings.Join(all, ";\n\n")+";\n")
 	}
+}
+
+func TestDocumentDefinitions(t *testing.T) {
+	names := nameTables{source.Departments: true, source.Products: true}
+	var all []string
+	for _, table := range allTables {
+		l := (Config{Layout: LayoutDocument}).layout(table, someCustom)
+		all = append(all, l.mainTable().create("desk"), l.currentView("desk", names).create("desk"))
+		for _, name := range pinned[table] {
+			if !slices.ContainsFunc(l.res.Fields, func(f source.Field) bool { return f.Name == name && f.Register == source.Content }) {
+				t.Errorf("%s has no field %s", table, name)
+			}
+		}
+	}
+	all = append(all, (Config{Layout: LayoutDocument}).layout(source.Contracts, nil).filledMembersExpr())
+	all = append(all, carrySQL("desk", 7000, (Config{Layout: LayoutDocument}).layout(source.Departments, nil), "departments_all"))
+	golden(t, "document.sql", strings.Join(all, ";\n\n")+";\n")
 }
 
 func TestLogbookDefinitions(t *testing.T) {

@@ -36,7 +36,8 @@ func (l *layout) currentView(database string, names nameTables) view {
 // the record rather than the row.
 func (l *layout) contentColumns() []column {
 	cols := append(keyColumns(l.res.Table)[1:], l.fieldColumns(source.Content)...)
-	return append(append(cols, l.customColumns()...), extraColumn)
+	cols = append(append(cols, l.customColumns()...), l.documentColumns()...)
+	return append(cols, extraColumn)
 }
 
 // nameTables says for which tables a dictionary of names exists.

@@ -107,7 +107,10 @@ func (w *Warehouse) askVersion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return checkVersion(w.version)
+	if err := checkVersion(w.version); err != nil {
+		return err
+	}
+	return w.cfg.Layout.check(w.version)
 }
 
 func checkVersion(version string) error {
