@@ -168,6 +168,7 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 	}
 	if w.history && recorded(op, o.Origin) {
 		c := change(w.table, o, op)
+		c.At = happened(st.Head, o, op)
 		c.Received = w.clock.Now().UTC()
 		b.changes = append(b.changes, c)
 		b.contents = append(b.contents, contentsOf(st, next))
@@ -228,5 +229,18 @@ func change(t source.Table, o source.Observation, op source.Op) source.Change {
 	if o.Record != nil {
 		buf = binary.BigEndian.AppendUint64(buf, o.Record.Fingerprint)
 	}
-	return source.Change{ID: xxhash.Sum64(buf), Table: t, Key: o.Key, At: o.AsOf, Op: op, Origin: o.Origin, Event: o.Event, Previous: o.Previous}
+	ch := source.Change{ID: xxhash.Sum64(buf), Table: t, Key: o.Key, At: o.AsOf, Op: op, Origin: o.Origin, Event: o.Event, Previous: o.Previous}
+	if o.Record != nil && (op == source.OpInsert || op == source.OpUpdate) {
+		ch.ModifiedBy, _ = source.ParseID(o.Record.Text("modifiedBy"))
+	}
+	return ch
+}
+
+// happened dates a change. The as_of of a GET is when it was read; if content
+// was modified since what was held, it was then.
+func happened(held source.Head, o source.Observation, op source.Op) int64 {
+	if o.Evidence == source.EvidenceGet && (op == source.OpInsert || op == source.OpUpdate) && o.Record.Modified > held.Modified {
+		return o.Record.Modified
+	}
+	return o.AsOf
 }

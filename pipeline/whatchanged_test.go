@@ -99,6 +99,40 @@ func TestChangesSayWhatChanged(t *testing.T) {
 	}
 }
 
+// A reading by id is dated by what it reads: a change happened when the record
+// was modified, not when somebody looked. What moves no modifiedTime, a deletion
+// and a restore are dated by the reading.
+func TestChangesAreDatedByTheRecord(t *testing.T) {
+	get := func(status string, modified int64, life source.Life, deleted bool) source.Observation {
+		o := source.Observation{Key: source.Key{ID: 1}, Evidence: source.EvidenceGet, AsOf: shelfStart + 9*hour, Life: life}
+		if !deleted {
+			o.Record = statusTicket(t, 1, status, "null", modified)
+		}
+		return o
+	}
+	held := source.Head{Content: source.Stamp{AsOf: shelfStart + hour}, Modified: shelfStart + hour}
+	for _, c := range []struct {
+		name string
+		op   source.Op
+		o    source.Observation
+		want int64
+	}{
+		{"modified since", source.OpUpdate, get("Open", shelfStart+2*hour, source.LifeAlive, false), shelfStart + 2*hour},
+		{"not modified since", source.OpUpdate, get("Open", shelfStart+hour, source.LifeAlive, false), shelfStart + 9*hour},
+		{"restored", source.OpRestore, get("Open", shelfStart+2*hour, source.LifeAlive, false), shelfStart + 9*hour},
+		{"gone", source.OpDelete, get("", 0, source.LifeDeleted, true), shelfStart + 9*hour},
+	} {
+		if got := happened(held, c.o, c.op); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, stamp(got), stamp(c.want))
+		}
+	}
+	by := get("Open", shelfStart, source.LifeAlive, false)
+	by.Record = parsed(t, source.Tickets, `{"id":"1","modifiedBy":"77"}`)
+	if a, b := change(source.Tickets, by, source.OpUpdate), change(source.Tickets, by, source.OpDelete); a.ModifiedBy != 77 || b.ModifiedBy != 0 {
+		t.Errorf("modified by %d, deleted by %d", a.ModifiedBy, b.ModifiedBy)
+	}
+}
+
 // A process that ends between the history and the rows leaves changes that the
 // next one writes once more, the same ones with the same content.
 func TestChangesAreTheSameAfterACrash(t *testing.T) {

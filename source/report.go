@@ -9,13 +9,16 @@ type Change struct {
 	ID       uint64
 	Table    Table
 	Key      Key
-	At       int64 // as_of of the observation, ms on Zoho's clock
+	At       int64 // when it happened as far as is known, ms on Zoho's clock
 	Op       Op
 	Origin   string    // "webhook", "poll", "bin", "re-read", "resync"
 	Event    string    // Zoho's event type, for webhooks
 	Received time.Time // when this process learned of it, local clock, UTC
 	Version  uint64    // _version of the row it made
 	Previous string    // JSON of the state before, "" when Zoho sent none
+	// ModifiedBy is the agent that the record names as the last to modify it, of
+	// inserts and updates; 0 where it names none.
+	ModifiedBy uint64
 	// Changed names the tracked columns that the change gave other values, Old
 	// and New are the values before and after, one each (see Tracked). A deletion
 	// alone changes no column.

@@ -106,6 +106,7 @@ type changeCells struct {
 	tables, keys, ops, origins, evs []string
 	at                              nullable[int64]
 	received                        []int64
+	by                              nullable[uint64]
 	changed                         [][]string
 	before, after                   [][]*string
 	previous                        nullable[string]
@@ -117,6 +118,11 @@ func (c *changeCells) add(org uint64, ch *source.Change, full bool) {
 	c.origins, c.evs = append(c.origins, ch.Origin), append(c.evs, ch.Event)
 	instant(&c.at, ch.At)
 	c.received = append(c.received, min(max(ch.Received.UnixMilli(), minTime), maxTime))
+	if ch.ModifiedBy != 0 {
+		c.by.put(ch.ModifiedBy)
+	} else {
+		c.by.null(true)
+	}
 	c.changed, c.before, c.after = append(c.changed, ch.Changed), append(c.before, ch.Old), append(c.after, ch.New)
 	if full && ch.Previous != "" {
 		c.previous.put(ch.Previous)
@@ -126,5 +132,5 @@ func (c *changeCells) add(org uint64, ch *source.Change, full bool) {
 }
 
 func (c *changeCells) send(b chdriver.Batch) error {
-	return appendAll(b, c.orgs, c.ids, c.tables, c.records, c.keys, c.ops, c.at.cells, c.received, c.origins, c.evs, c.versions, c.changed, c.before, c.after, c.previous.cells)
+	return appendAll(b, c.orgs, c.ids, c.tables, c.records, c.keys, c.ops, c.at.cells, c.received, c.origins, c.evs, c.versions, c.by.cells, c.changed, c.before, c.after, c.previous.cells)
 }

@@ -99,7 +99,7 @@ func pairs(columns []string, values []*string) string {
 func TestHistoryGainsWhatChanged(t *testing.T) {
 	w := prepared(t)
 	for _, sql := range []string{
-		"ALTER TABLE changes_all DROP COLUMN changed, DROP COLUMN old, DROP COLUMN new",
+		"ALTER TABLE changes_all DROP COLUMN changed, DROP COLUMN old, DROP COLUMN new, DROP COLUMN modified_by",
 		"INSERT INTO changes_all (org_id, change_id, table, id, key, op, received_at) VALUES (7000, 1, 'tickets', 5, '5', 'update', now())",
 	} {
 		must(t, w.into.Exec(ctx, sql))
@@ -107,10 +107,10 @@ func TestHistoryGainsWhatChanged(t *testing.T) {
 	must(t, w.Prepare(ctx, allTables))
 	open, closed := "Open", "Closed"
 	must(t, w.WriteChanges(ctx, []source.Change{
-		{ID: 2, Table: source.Tickets, Key: source.Key{ID: 5}, Op: source.OpUpdate, At: 1000, Received: time.Now(), Changed: []string{"status", "closed_time"}, Old: []*string{&open, nil}, New: []*string{&closed, nil}},
+		{ID: 2, Table: source.Tickets, Key: source.Key{ID: 5}, Op: source.OpUpdate, At: 1000, Received: time.Now(), ModifiedBy: 77, Changed: []string{"status", "closed_time"}, Old: []*string{&open, nil}, New: []*string{&closed, nil}},
 		{ID: 3, Table: source.Tickets, Key: source.Key{ID: 5}, Op: source.OpDelete, At: 2000, Received: time.Now()}}))
-	got := strings.Join(rows(t, w, "SELECT change_id, changed, old, new FROM changes ORDER BY change_id"), "|")
-	if want := "1\t[]\t[]\t[]|2\t['status','closed_time']\t['Open',NULL]\t['Closed',NULL]|3\t[]\t[]\t[]"; got != want {
+	got := strings.Join(rows(t, w, "SELECT change_id, modified_by, changed, old, new FROM changes ORDER BY change_id"), "|")
+	if want := "1\t∅\t[]\t[]\t[]|2\t77\t['status','closed_time']\t['Open',NULL]\t['Closed',NULL]|3\t∅\t[]\t[]\t[]"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

@@ -34,10 +34,11 @@ func (l *layout) ticketViews(database string, names nameTables) []view {
 func ticketChangesView(database string) view {
 	return view{name: ticketChangesName, columns: []viewColumn{
 		{name: "ticket_id", typ: typeID, expr: "id", comment: "tickets.id; the ticket may be deleted by now"},
-		{name: "at", typ: typeTime, comment: "When it happened, on Zoho's clock (UTC)"},
+		{name: "at", typ: typeTime, comment: "When it happened as far as is known, on Zoho's clock (UTC)"},
 		{name: "column", typ: typeLabel, expr: "name", comment: "Column of tickets that got another value"},
 		{name: "old", typ: typeString, expr: "before", comment: "Its value before, as text; NULL for none"},
 		{name: "new", typ: typeString, expr: "after", comment: "Its value after, as text; NULL for none"},
+		{name: "modified_by", typ: typeRef, comment: "Agent whom the ticket names as the last to modify it: who made the change, where Zoho says"},
 		{name: "op", typ: typeLabel, comment: "What became of the ticket: insert (old is always NULL), update, delete, restore"},
 		{name: "origin", typ: typeLabel, comment: "How it was learned: webhook, poll, resync, re-read, bin"},
 		{name: "event_type", typ: typeLabel, comment: "Zoho's event type, for webhooks"},

@@ -550,10 +550,11 @@ COMMENT 'deskhouse 2: Zoho Desk tickets joined with the columns that only lists 
 CREATE OR REPLACE VIEW `desk`.`ticket_changes`
 (
     `ticket_id` UInt64 COMMENT 'tickets.id; the ticket may be deleted by now',
-    `at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it happened, on Zoho\'s clock (UTC)',
+    `at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it happened as far as is known, on Zoho\'s clock (UTC)',
     `column` LowCardinality(String) COMMENT 'Column of tickets that got another value',
     `old` Nullable(String) COMMENT 'Its value before, as text; NULL for none',
     `new` Nullable(String) COMMENT 'Its value after, as text; NULL for none',
+    `modified_by` Nullable(UInt64) COMMENT 'Agent whom the ticket names as the last to modify it: who made the change, where Zoho says',
     `op` LowCardinality(String) COMMENT 'What became of the ticket: insert (old is always NULL), update, delete, restore',
     `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, re-read, bin',
     `event_type` LowCardinality(String) COMMENT 'Zoho\'s event type, for webhooks',
@@ -566,6 +567,7 @@ AS SELECT
     name AS `column`,
     before AS `old`,
     after AS `new`,
+    `modified_by`,
     `op`,
     `origin`,
     `event_type`,
