@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `module`, `api_name`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk organization_fields, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use organization_fields.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use organization_fields.';
 
 CREATE OR REPLACE VIEW `desk`.`organization_fields`
 (
@@ -52,7 +52,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`organization_fields_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk organization_fields, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk organization_fields, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`departments_all`
 (
@@ -79,7 +79,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`departments_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk departments, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use departments.';
+COMMENT 'deskhouse 2: Zoho Desk departments, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use departments.';
 
 CREATE OR REPLACE VIEW `desk`.`departments`
 (
@@ -99,7 +99,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`departments_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk departments, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk departments, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`products_all`
 (
@@ -127,7 +127,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`products_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk products, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use products.';
+COMMENT 'deskhouse 2: Zoho Desk products, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use products.';
 
 CREATE OR REPLACE VIEW `desk`.`products`
 (
@@ -151,7 +151,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`products_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk products, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk products, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`contracts_all`
 (
@@ -185,7 +185,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`contracts_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk contracts, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use contracts.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use contracts.';
 
 CREATE OR REPLACE VIEW `desk`.`contracts`
 (
@@ -223,7 +223,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`contracts_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk contracts, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk contracts, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
 (
@@ -263,7 +263,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
 ENGINE = ReplacingMergeTree(_version)
 ORDER BY (`org_id`, `id`)
 SETTINGS min_bytes_for_wide_part = 134217728
-COMMENT 'deskhouse 1: Zoho Desk tickets, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use tickets.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, every row with its older versions; read it with FINAL. Deleted rows stay with _is_deleted = 1. For current rows use tickets.';
 
 CREATE OR REPLACE VIEW `desk`.`tickets`
 (
@@ -313,7 +313,7 @@ AS SELECT
     `_extra`
 FROM `desk`.`tickets_all` FINAL
 WHERE _is_deleted = 0
-COMMENT 'deskhouse 1: Zoho Desk tickets, one row for each record that exists now.';
+COMMENT 'deskhouse 2: Zoho Desk tickets, one row for each record that exists now.';
 
 arrayConcat(arrayMap(m -> m.1, arrayFilter(m -> m.2 NOT IN ('', '""', '[]') AND m.1 != 'cf', JSONExtractKeysAndValuesRaw(toString(doc) AS _text))), if(arrayExists(m -> m.2 NOT IN ('', '""', '[]'), JSONExtractKeysAndValuesRaw(_text, 'cf')), ['cf'], []), if(JSONExtractRaw(_text, 'supportPlan', 'id') NOT IN ('', '""', '[]'), ['supportPlan.id'], []));
 
