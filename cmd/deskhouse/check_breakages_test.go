@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"deskhouse/sink/embedded/enginetest"
 	"deskhouse/source"
 	"deskhouse/source/desksim"
 
@@ -134,14 +135,52 @@ func breakages() []breakage {
 
 		{name: "wrong ClickHouse password", broken: set("password: pw", "password: wrong"), item: pipe + "warehouse", result: resultFailure, says: []string{"refused user or password", "warehouse.password"}},
 		{name: "no ClickHouse", broken: func(c *checked) {
-			_, rest, _ := strings.Cut(c.text, `warehouse: {url: "http://`)
-			server, _, _ := strings.Cut(rest, `"`)
-			c.replace(server, freePort(c.t))
+			c.replace(c.server(), freePort(c.t))
 		}, item: pipe + "warehouse", result: resultFailure, says: []string{"unreachable", "warehouse.url"}},
+		{name: "two names of the ClickHouse", broken: func(c *checked) { c.replace(c.server(), c.server()+",localhost:"+portOf(c.server())) }},
+		{name: "a second host that is down", broken: func(c *checked) { c.replace(c.server(), freePort(c.t)+","+c.server()) }, item: pipe + "hosts", result: resultWarning, says: []string{"connection refused", "holds no database of deskhouse's yet (ClickHouse ", "nobody to take over"}},
+		{name: "ClickHouse over TLS", broken: secured(time.Hour, "127.0.0.1", false, "{ca: %s}")},
+		{name: "ClickHouse over TLS with a client certificate", broken: secured(time.Hour, "127.0.0.1", true, "{ca: %s, cert: %s, key: %s}")},
+		{name: "ClickHouse of an unknown authority", broken: secured(time.Hour, "127.0.0.1", false, "{}"), item: pipe + "warehouse", result: resultFailure, says: []string{"authority that is unknown", "warehouse.tls.ca"}},
+		{name: "ClickHouse of an expired certificate", broken: secured(-time.Hour, "127.0.0.1", false, "{ca: %s}"), item: pipe + "warehouse", result: resultFailure, says: []string{"valid from ", "renewed"}},
+		{name: "ClickHouse of another name", broken: secured(time.Hour, "db.example.org", false, "{ca: %s}"), item: pipe + "warehouse", result: resultFailure, says: []string{"is for db.example.org, not for 127.0.0.1", "warehouse.tls.server_name"}},
+		{name: "ClickHouse that wants a client certificate", broken: secured(time.Hour, "127.0.0.1", true, "{ca: %s}"), item: pipe + "warehouse", result: resultFailure, says: []string{"asks for a client certificate", "warehouse.tls.cert"}},
+		{name: "ClickHouse whose certificate is not looked at", broken: func(c *checked) {
+			secured(time.Hour, "127.0.0.1", false, "")(c)
+			c.replace(`", database: desk`, `?skip_verify=true", database: desk`)
+		}, item: pipe + "warehouse", result: resultWarning, says: []string{"not looked at", "skip_verify"}},
+		{name: "a setting that ClickHouse does not know", broken: set("password: pw", "password: pw, settings: {max_thread: 4}"), item: pipe + "warehouse", result: resultFailure, says: []string{"max_thread: ClickHouse code 115"}},
 		{name: "a needed grant is missing", broken: set("user: writer", "user: poor"), item: pipe + "grants", result: resultFailure, says: []string{"ALTER ADD COLUMN ON `desk`.*", "GRANT ALTER ADD COLUMN ON `desk`.* TO `poor`;"}},
 		{name: "grants that are not needed are missing", broken: set("user: writer", "user: frugal"), item: pipe + "grants", result: resultWarning, says: []string{"not needed", "SELECT ON system.parts", "GRANT SYSTEM RELOAD DICTIONARY ON *.* TO `frugal`;"}},
 		{name: "database of another pipeline", broken: ownedByAnother, item: pipe + "warehouse", result: resultFailure, says: []string{"another pipeline", "database of its own"}},
 		{name: "tables of somebody else", broken: set("database: desk", "database: taken"), item: pipe + "warehouse", result: resultFailure, says: []string{"tickets_all", "database"}},
+	}
+}
+
+// server is the host:port of the ClickHouse in the configuration.
+func (c *checked) server() string {
+	_, rest, _ := strings.Cut(c.text, `warehouse: {url: "http://`)
+	server, _, _ := strings.Cut(rest, `"`)
+	return server
+}
+
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+// secured puts TLS before the ClickHouse, with a certificate that is valid for
+// so long and for a name; keys are those of warehouse.tls.
+func secured(valid time.Duration, name string, clients bool, keys string) func(*checked) {
+	return func(c *checked) {
+		ca := enginetest.NewAuthority(c.t)
+		client, asked := ca.Issue(c.t, time.Hour, "loader"), (*enginetest.Authority)(nil)
+		if clients {
+			asked = ca
+		}
+		front := enginetest.NewFront(c.t, c.server(), ca.Issue(c.t, valid, name).Server(asked))
+		c.replace("http://"+c.server(), "https://"+front.Addr)
+		files := []any{ca.File, client.Cert, client.Key}[:strings.Count(keys, "%s")]
+		if keys != "" {
+			c.replace("password: pw", "password: pw, tls: "+fmt.Sprintf(keys, files...))
+		}
 	}
 }
 

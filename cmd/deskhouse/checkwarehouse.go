@@ -28,10 +28,12 @@ func (c *core) checkWarehouse(ctx context.Context, p *pipe, departments map[uint
 	} else if err != nil {
 		return []finding{failed(item, "", "%v", err)}
 	}
-	wh, err := clickhouse.Open(ctx, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log))
+	cfg := warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log)
+	wh, err := clickhouse.Open(ctx, cfg)
 	if err != nil {
 		return append(findings, failed(item, warehouseRemedy(err), "%v", err), skipped(rights, item))
 	}
+	findings = append(findings, checkHosts(ctx, p, cfg)...)
 	findings = append(findings, c.tryTables(ctx, p, wh, item, rights, departments)...)
 	if err := wh.Close(); err != nil {
 		findings = append(findings, failed(item, "", "close: %v", err))
@@ -45,10 +47,50 @@ func (c *core) tryTables(ctx context.Context, p *pipe, wh *clickhouse.Warehouse,
 		return []finding{failed(item, warehouseRemedy(err), "%v", err), grants}
 	}
 	findings := []finding{good(item, "ClickHouse %s, database %s", wh.Version(), wh.Database()), grants}
+	if !wh.Verifies() {
+		findings[0] = warned(item, "name its authority as warehouse.tls.ca, and remove skip_verify from warehouse.url",
+			"ClickHouse %s, database %s, but its certificate is not looked at: anybody in between can read and change everything", wh.Version(), wh.Database())
+	}
 	if departments != nil && !bad(grants) {
 		findings = append(findings, checkDepartments(ctx, p, wh, departments))
 	}
 	return findings
+}
+
+// checkHosts tells what each of several hosts answers. That none does is told
+// already.
+func checkHosts(ctx context.Context, p *pipe, cfg clickhouse.Config) []finding {
+	item := "pipeline " + p.name + " hosts"
+	answers, err := clickhouse.Hosts(ctx, cfg)
+	if err != nil {
+		return []finding{failed(item, warehouseRemedy(err), "%v", err)}
+	}
+	if len(answers) < 2 {
+		return nil
+	}
+	parts := make([]string, len(answers))
+	var unusable error
+	for i, a := range answers {
+		switch {
+		case a.Err != nil:
+			parts[i] = a.Err.Error()
+			if unusable == nil || errors.Is(a.Err, clickhouse.ErrOtherServer) {
+				unusable = a.Err
+			}
+		case a.Holds:
+			parts[i] = a.Addr + " holds the database (ClickHouse " + a.Version + ")"
+		default:
+			parts[i] = a.Addr + " holds no database of deskhouse's yet (ClickHouse " + a.Version + ")"
+		}
+	}
+	detail := strings.Join(parts, "; ")
+	switch {
+	case unusable == nil:
+		return []finding{good(item, "%s", detail)}
+	case errors.Is(unusable, clickhouse.ErrOtherServer):
+		return []finding{failed(item, warehouseRemedy(unusable), "%s", detail)}
+	}
+	return []finding{warned(item, "until it answers there is nobody to take over from the others: "+warehouseRemedy(unusable), "%s", detail)}
 }
 
 // warehouseRemedy is what to do about an error of Open or Check.

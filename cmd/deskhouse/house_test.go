@@ -280,6 +280,11 @@ func (h *house) compare() {
 	h.t.Helper()
 	wh := h.warehouse()
 	defer wh.Close()
+	h.compareIn(wh)
+}
+
+func (h *house) compareIn(wh *clickhouse.Warehouse) {
+	h.t.Helper()
 	for _, p := range h.config().Pipelines {
 		for _, table := range tablesOf(p) {
 			c, err := comparer{wh, h.portal}.table(h.t.Context(), table)

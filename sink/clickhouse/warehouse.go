@@ -24,6 +24,8 @@ type Warehouse struct {
 	into    chdriver.Conn // block inserts, which the driver only parses with plain table names
 	hosts   *hosts        // dials for both
 	version string
+	// unverified: TLS without a look at the server's certificate
+	unverified bool
 
 	schemaMu sync.Mutex // one schema change at a time; guards names; taken before layoutMu
 	names    nameTables
@@ -69,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 		_ = w.Close()
 		return nil, err
 	}
-	if opts.TLS != nil && opts.TLS.InsecureSkipVerify {
+	if w.unverified = opts.TLS != nil && opts.TLS.InsecureSkipVerify; w.unverified {
 		cfg.Logger.Warn().Msg("the warehouse's certificate is not looked at (skip_verify): anybody in between can read and change everything")
 	}
 	return w, nil
@@ -126,6 +128,10 @@ func checkVersion(version string) error {
 
 // Version is the server's version as it reports it.
 func (w *Warehouse) Version() string { return w.version }
+
+// Verifies reports whether the server has to prove who it is where TLS is
+// used: false with skip_verify in the URL.
+func (w *Warehouse) Verifies() bool { return !w.unverified }
 
 // Database is the name of the database.
 func (w *Warehouse) Database() string { return w.cfg.Database }
