@@ -129,6 +129,7 @@ func (c *core) controlHandler() http.Handler {
 	mux.HandleFunc("POST /v1/verify", c.perPipe(c.verifyNow))
 	mux.HandleFunc("POST /v1/replay", c.perPipe(c.replayNow))
 	mux.HandleFunc("GET /v1/plan", c.perPipe(c.planNow))
+	mux.HandleFunc("GET /v1/schema", c.perPipe(c.schemaNow))
 	c.authRoutes(mux)
 	c.hookRoutes(mux)
 	return mux

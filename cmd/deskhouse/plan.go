@@ -125,27 +125,36 @@ func (p *pipe) edition(ctx context.Context) string {
 	return ""
 }
 
-// peek is the pipeline's warehouse, opened when nothing has it open; nil when it
-// cannot be had. done closes what was opened.
+// peek is the pipeline's warehouse, nil when it cannot be had. done closes what
+// was opened.
 func (c *core) peek(ctx context.Context, p *pipe) (wh *clickhouse.Warehouse, done func() error) {
-	done = func() error { return nil }
+	wh, done, err := c.reach(ctx, p)
+	if err != nil {
+		c.log.Debug().Err(err).Str("pipeline", p.name).Msg("the plan has to do without the warehouse")
+		return nil, func() error { return nil }
+	}
+	return wh, done
+}
+
+// reach is the pipeline's warehouse, opened when nothing has it open. done
+// closes what was opened.
+func (c *core) reach(ctx context.Context, p *pipe) (wh *clickhouse.Warehouse, done func() error, err error) {
 	p.mu.Lock()
 	wh = p.wh
 	p.mu.Unlock()
 	if wh != nil {
-		return wh, done
+		return wh, func() error { return nil }, nil
 	}
 	patient, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
 	a, err := c.locate(patient, p.cfg.Warehouse)
-	if err == nil {
-		wh, err = clickhouse.Open(patient, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log))
-	}
 	if err != nil {
-		c.log.Debug().Err(err).Str("pipeline", p.name).Msg("the plan has to do without the warehouse")
-		return nil, done
+		return nil, nil, err
 	}
-	return wh, wh.Close
+	if wh, err = clickhouse.Open(patient, warehouseConfig(a.URL, p.name, p.cfg, p.org, c.log)); err != nil {
+		return nil, nil, err
+	}
+	return wh, wh.Close, nil
 }
 
 // fill puts a plan into its reply.

@@ -38,7 +38,7 @@ func newRoot() *cobra.Command {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "", "json or console (default: console on a terminal)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	root.AddCommand(runCommand(o), demoCommand(o), simCommand(o), checkCommand(o), sqlCommand(o), statusCommand(o), resyncCommand(o), verifyCommand(o),
+	root.AddCommand(runCommand(o), demoCommand(o), simCommand(o), checkCommand(o), schemaCommand(o), sqlCommand(o), statusCommand(o), resyncCommand(o), verifyCommand(o),
 		planCommand(o), replayCommand(o), webhookCommand(o), authCommand(o), connectionsCommand(o), initCommand(o))
 	for _, c := range root.Commands() {
 		usageErrors(c)
