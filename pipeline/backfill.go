@@ -41,7 +41,7 @@ func carries(res *source.Resource, rec *source.Record, p source.PendingColumn) b
 		return false
 	}
 	return slices.ContainsFunc(res.In(p.Register), func(i int) bool {
-		own := res.Fields[i].Column == p.Column
+		own := slices.Contains(res.Fields[i].Columns(), p.Column)
 		custom := res.Fields[i].Kind == source.KindCustom && !catalogued(res, p.Column)
 		return (own || custom) && rec.Present.Has(i)
 	})
@@ -49,7 +49,7 @@ func carries(res *source.Resource, rec *source.Record, p source.PendingColumn) b
 
 // catalogued reports whether the catalog has a column; others are custom.
 func catalogued(res *source.Resource, column string) bool {
-	return slices.ContainsFunc(res.Fields, func(f source.Field) bool { return f.Column == column && f.Kind != source.KindCustom })
+	return slices.ContainsFunc(res.Fields, func(f source.Field) bool { return f.Kind != source.KindCustom && slices.Contains(f.Columns(), column) })
 }
 
 // late notes a side row that shows other values than are held and cannot be

@@ -69,6 +69,7 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 			if err := t.schema.apply(ctx, table, custom); err != nil {
 				return nil, err
 			}
+			r.list(module, custom)
 		}
 	}
 	obs := make([]source.Observation, len(page.Records))

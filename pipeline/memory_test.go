@@ -24,6 +24,7 @@ type memWarehouse struct {
 	sides      map[source.Table]map[source.Register]map[source.Key]source.SideRow
 	pos        map[string]uint64
 	custom     map[string]bool
+	removed    map[string]bool // custom fields that are marked so
 	pending    map[source.Table][]source.PendingColumn
 	marks      uint64
 	lacks      map[source.Table]map[source.Key]map[string]bool // custom values without a column when the row was written
@@ -88,7 +89,7 @@ func newMemWarehouse() *memWarehouse {
 		sides: map[source.Table]map[source.Register]map[source.Key]source.SideRow{}, pos: map[string]uint64{},
 		shadows: map[source.Table]memShadow{}, pending: map[source.Table][]source.PendingColumn{}, lacks: map[source.Table]map[source.Key]map[string]bool{},
 		tokens: map[uint64]bool{}, filled: map[source.Table]map[source.Key]bool{},
-		custom: map[string]bool{}, changes: map[uint64]source.Change{}, written: map[memKey][]memVersion{}, runs: map[string]map[source.Key]bool{}}
+		custom: map[string]bool{}, removed: map[string]bool{}, changes: map[uint64]source.Change{}, written: map[memKey][]memVersion{}, runs: map[string]map[source.Key]bool{}}
 }
 
 func (m *memWarehouse) Heads(_ context.Context, t source.Table, keys []source.Key) (map[source.Key]source.Head, error) {
@@ -283,6 +284,7 @@ func (m *memWarehouse) EnsureCustomFields(_ context.Context, t source.Table, fie
 	defer m.mu.Unlock()
 	var added []string
 	for _, f := range fields {
+		delete(m.removed, string(t)+"/"+f.APIName)
 		if k := string(t) + "/" + f.APIName; !m.custom[k] {
 			m.custom[k] = true
 			if len(m.main[t]) > 0 {
@@ -299,6 +301,27 @@ func (m *memWarehouse) KnowsCustom(t source.Table, apiName string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.custom[string(t)+"/"+apiName]
+}
+
+func (m *memWarehouse) CustomFields(t source.Table) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for k := range m.custom {
+		if name, ours := strings.CutPrefix(k, string(t)+"/"); ours && !m.removed[k] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (m *memWarehouse) RemoveCustomFields(_ context.Context, t source.Table, gone []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range gone {
+		m.removed[string(t)+"/"+name] = true
+	}
+	return nil
 }
 
 func (m *memWarehouse) PendingColumns(t source.Table) []source.PendingColumn {

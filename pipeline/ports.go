@@ -41,6 +41,10 @@ type Warehouse interface {
 	SaveRun(ctx context.Context, r source.RunReport) error
 	EnsureCustomFields(ctx context.Context, t source.Table, fields []source.CustomField) (added []string, err error)
 	KnowsCustom(t source.Table, apiName string) bool
+	// CustomFields are those with a column that are not marked as removed;
+	// RemoveCustomFields marks some, which keep their columns and values.
+	CustomFields(t source.Table) []string
+	RemoveCustomFields(ctx context.Context, t source.Table, gone []string) error
 	// PendingColumns are those that rows lack because they were added later.
 	// Backfills reports whether a record holds a value for one, so that its row is
 	// to be written again; Backfilled ends what a complete reading filled.

@@ -145,6 +145,9 @@ func (r *run) all(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := r.removedFields(ctx); err != nil {
+		return err
+	}
 	return r.backfilled(ctx)
 }
 

@@ -100,6 +100,10 @@ func (s simSink) EnsureCustomFields(ctx context.Context, t source.Table, fields 
 	return through(s.x, "ensure fields", func(float64) ([]string, error) { return s.Warehouse.EnsureCustomFields(ctx, t, fields) })
 }
 
+func (s simSink) RemoveCustomFields(ctx context.Context, t source.Table, gone []string) error {
+	return pass(s.x, "remove fields of "+string(t), func(float64) error { return s.Warehouse.RemoveCustomFields(ctx, t, gone) })
+}
+
 func (s simSink) Backfilled(ctx context.Context, t source.Table, filled []source.PendingColumn) error {
 	return pass(s.x, "backfilled "+string(t), func(float64) error { return s.Warehouse.Backfilled(ctx, t, filled) })
 }

@@ -25,6 +25,8 @@ type reading struct {
 	dry bool
 	// unanswered are the modules of fields that are not to be judged this time.
 	unanswered map[string]bool
+	// custom are the custom fields that each module listed.
+	custom map[string][]source.CustomField
 	// brief leaves out what costs a call for each record.
 	brief bool
 
@@ -58,6 +60,13 @@ func (r *reading) unanswer(module string) {
 		r.unanswered = map[string]bool{}
 	}
 	r.unanswered[module] = true
+}
+
+func (r *reading) list(module string, fields []source.CustomField) {
+	if r.custom == nil {
+		r.custom = map[string][]source.CustomField{}
+	}
+	r.custom[module] = fields
 }
 
 func (r *reading) note(ctx context.Context, recs []*source.Record) error {

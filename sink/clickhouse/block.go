@@ -64,7 +64,7 @@ func newBlock(l *layout, reg source.Register, org uint64) *block {
 		b.fields = append(b.fields, newFieldCells(i, &l.res.Fields[i]))
 	}
 	if reg == source.Content {
-		b.custom = newCustomBlock(l.custom)
+		b.custom = newCustomBlock(l.custom).withFormer(l.custom)
 		if l.document {
 			b.doc = newDocumentCells(l)
 		}
@@ -157,7 +157,7 @@ func (b *block) hash(key source.Key, version, epoch, content uint64) {
 
 // token names the rows of the block, with the columns they went to.
 func (b *block) token() string {
-	for _, c := range b.custom.fields {
+	for _, c := range slices.Concat(b.custom.fields, b.custom.formerly) {
 		_, _ = b.digest.WriteString(c.name)
 	}
 	return strconv.FormatUint(b.digest.Sum64(), 16)
@@ -237,7 +237,7 @@ func (b *block) decoded() []sender {
 	for _, f := range b.fields {
 		all = append(all, f.columns...)
 	}
-	for _, c := range b.custom.cells {
+	for _, c := range slices.Concat(b.custom.cells, b.custom.former) {
 		all = append(all, c)
 	}
 	if b.doc != nil {

@@ -1,6 +1,10 @@
 package clickhouse
 
-import "deskhouse/source"
+import (
+	"slices"
+
+	"deskhouse/source"
+)
 
 // customCells are the cf_* columns in use. Members of cf come in any order, so
 // each remembers the last row it was filled for.
@@ -9,7 +13,12 @@ type customCells struct {
 	cells  []cells
 	byAPI  map[string]int
 	filled []bool // in the row being added
-	next   int    // where the next member is expected: portals send one order
+	// held are the kept values of the row being added, formerly the columns that
+	// only ever get those.
+	held     keptValues
+	formerly []customColumn
+	former   []cells
+	next     int // where the next member is expected: portals send one order
 }
 
 func newCustomBlock(all []customColumn) customCells {
@@ -23,6 +32,16 @@ func newCustomBlock(all []customColumn) customCells {
 		c.cells = append(c.cells, newCustomCells(field.typ))
 	}
 	c.filled = make([]bool, len(c.cells))
+	return c
+}
+
+// withFormer adds the columns that fields left.
+func (c customCells) withFormer(all []customColumn) customCells {
+	for _, field := range all {
+		if field.former {
+			c.formerly, c.former = append(c.formerly, field), append(c.former, newCustomCells(field.typ))
+		}
+	}
 	return c
 }
 
@@ -56,23 +75,26 @@ func (c *customCells) find(name string) (int, bool) {
 	return i, ok
 }
 
-// endRow fills what the row did not have.
+// endRow fills what the row did not have: with what it held, where that is kept.
 func (c *customCells) endRow() {
 	for i, filled := range c.filled {
 		if !filled {
-			c.cells[i].add("")
+			c.cells[i].add(c.held[c.fields[i].name])
 		}
 	}
+	for i := range c.former {
+		c.former[i].add(c.held[c.formerly[i].name])
+	}
 	clear(c.filled)
-	c.next = 0
+	c.next, c.held = 0, nil
 }
 
-func (c *customCells) reset() { c.next = 0 }
+func (c *customCells) reset() { c.next, c.held = 0, nil }
 
 func (c *customCells) columns() []column {
-	cols := make([]column, len(c.fields))
-	for i, f := range c.fields {
-		cols[i] = f.column()
+	var cols []column
+	for _, f := range slices.Concat(c.fields, c.formerly) {
+		cols = append(cols, f.column())
 	}
 	return cols
 }

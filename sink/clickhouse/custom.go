@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"deskhouse/source"
 )
@@ -16,27 +18,53 @@ import (
 //
 //	custom field "cf_region" of type "Picklist": Region
 //	former custom field "cf_region" of type "Text": Region
+//	removed custom field "cf_region" of type "Text": Region
 //
-// A field whose type changes gets a new column; the old one keeps its values
-// and becomes a former one, written no more.
+// A label that would be read as something else is quoted. A field whose type changes gets a new column; the old one keeps its values
+// and becomes a former one. A field that Zoho does not list any more is a removed
+// one: its column stays in use, should a value still come.
 type customColumn struct {
 	source.CustomField
-	name   string // column name
-	typ    string // the column's ClickHouse type
-	former bool
+	name    string // column name
+	typ     string // the column's ClickHouse type
+	former  bool
+	removed bool // never with former
 }
 
 const (
-	customMark = "custom field "
-	formerMark = "former " + customMark
+	customMark  = "custom field "
+	formerMark  = "former " + customMark
+	removedMark = "removed " + customMark
 )
 
 func (c customColumn) comment() string {
 	prefix := customMark
-	if c.former {
+	switch {
+	case c.former:
 		prefix = formerMark
+	case c.removed:
+		prefix = removedMark
 	}
-	return fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), c.Label)
+	return fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), labelText(c.Label))
+}
+
+// labelText quotes a label that begins as a quoted one, or ends as a mark, or
+// would break a line.
+func labelText(label string) string {
+	_, pending := splitPending(label)
+	if pending || strings.HasPrefix(label, `"`) || strings.ContainsFunc(label, unicode.IsControl) || !utf8.ValidString(label) {
+		return strconv.Quote(label)
+	}
+	return label
+}
+
+// parseLabel reads labelText back. What an older release wrote unquoted, or a
+// person edited, is taken as it stands.
+func parseLabel(text string) string {
+	if label, rest, ok := cutQuoted(text); ok && rest == "" && text[0] == '"' {
+		return label
+	}
+	return text
 }
 
 func (c customColumn) column() column {
@@ -49,7 +77,8 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 	comment, _ := splitRetired(c.comment)
 	comment, _ = splitPending(comment)
 	rest, former := strings.CutPrefix(comment, formerMark)
-	if !former {
+	rest, removed := strings.CutPrefix(rest, removedMark)
+	if !former && !removed {
 		var current bool
 		if rest, current = strings.CutPrefix(comment, customMark); !current {
 			return customColumn{}, false
@@ -62,8 +91,8 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 	if !ok1 || !ok2 || !ok3 || bareType(typ) != bareType(c.typ) {
 		return customColumn{}, false
 	}
-	return customColumn{CustomField: source.CustomField{APIName: api, Label: label, Type: zohoType},
-		name: c.name, typ: typ, former: former}, true
+	return customColumn{CustomField: source.CustomField{APIName: api, Label: parseLabel(label), Type: zohoType},
+		name: c.name, typ: typ, former: former, removed: removed}, true
 }
 
 // customOf reads back all custom columns of a table, in its order.
@@ -119,7 +148,7 @@ func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
 			continue
 		}
 		next := *c
-		next.former = found || c.typ != want
+		next.former, next.removed = found || c.typ != want, false
 		if !next.former {
 			found, next.CustomField = true, f
 		}
@@ -135,6 +164,18 @@ func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
 		p.custom = append(p.custom, added)
 		p.add = append(p.add, added)
 	}
+}
+
+// planRemoved marks the columns of fields that are not there any more.
+func planRemoved(have []customColumn, gone []string) customPlan {
+	p := customPlan{custom: slices.Clone(have)}
+	for i := range p.custom {
+		if c := &p.custom[i]; !c.former && !c.removed && slices.Contains(gone, c.APIName) {
+			c.removed = true
+			p.comment = append(p.comment, *c)
+		}
+	}
+	return p
 }
 
 // maxName bounds a column name; API names have at most 100 characters

@@ -22,13 +22,51 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	if l.document {
 		return nil, nil // doc.cf has them all
 	}
+	return w.changeCustom(ctx, l, func(have haveTable) customPlan { return planCustom(customOf(have), fields, have.taken()) })
+}
+
+// RemoveCustomFields marks the columns of fields that Zoho has no more. They
+// keep their values, and take any that is still sent; EnsureCustomFields with
+// such a field takes the mark off again. The caller has made sure that the
+// fields are gone and not only hidden. Idempotent; safe beside Write.
+func (w *Warehouse) RemoveCustomFields(ctx context.Context, t source.Table, gone []string) error {
+	w.schemaMu.Lock()
+	defer w.schemaMu.Unlock()
+	l, err := w.layout(t)
+	if err != nil || !l.res.HasCustom() {
+		return err
+	}
+	_, err = w.changeCustom(ctx, l, func(have haveTable) customPlan { return planRemoved(customOf(have), gone) })
+	return err
+}
+
+// CustomFields are the API names with a column in use whose field is not marked
+// as removed.
+func (w *Warehouse) CustomFields(t source.Table) []string {
+	l, err := w.layout(t)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, c := range l.custom {
+		if !c.kept() {
+			names = append(names, c.APIName)
+		}
+	}
+	return names
+}
+
+// changeCustom plans and makes a change of the custom columns; the caller holds
+// schemaMu. It returns the names of added columns.
+func (w *Warehouse) changeCustom(ctx context.Context, l *layout, plan func(haveTable) customPlan) (added []string, err error) {
+	t := l.res.Table
 	tables, err := w.have(ctx)
 	if err != nil {
 		return nil, err
 	}
 	have := tables[mainName(t)]
 	have.rows += w.begun(t)
-	p := planCustom(customOf(have), fields, have.taken())
+	p := plan(have)
 	if slices.Equal(p.custom, l.custom) {
 		return nil, nil
 	}
@@ -116,9 +154,9 @@ func (w *Warehouse) alterCustom(ctx context.Context, next *layout, name string, 
 	return nil
 }
 
-// maxAdded bounds the columns of one statement: a server takes 256 KiB of SQL
-// (docs: max_query_size), and a column with its comment is some hundred bytes.
-const maxAdded = 100
+// maxAdded bounds the columns of one statement: with its comment one is some
+// hundred bytes, and the server goes through the whole table for each statement.
+const maxAdded = 500
 
 // KnowsCustom reports whether a custom field has a column in use. A record with
 // an unknown one is written all the same, its value in _extra; the caller asks

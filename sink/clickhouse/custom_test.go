@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -203,4 +204,149 @@ func checkPlan(t *rapid.T, p customPlan, fields []source.CustomField) {
 			t.Fatalf("%s has %q", f.APIName, inUse[f.APIName])
 		}
 	}
+}
+
+// What a row holds for a field that was removed, or has another type now, stays
+// through any number of changes of the row.
+func TestValuesOfFormerAndRemovedFieldsStay(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, w *Warehouse) {
+		types := map[string]string{"cf_text": "Text", "cf_int": "Number", "cf_dec": "Decimal", "cf_bool": "Boolean", "cf_day": "Date",
+			"cf_at": "DateTime", "cf_pick": "Picklist", "cf_many": "Multiselect"}
+		ensure := func(types map[string]string) {
+			t.Helper()
+			var fields []source.CustomField
+			for name, typ := range types {
+				fields = append(fields, source.CustomField{APIName: name, Label: name, Type: typ})
+			}
+			_, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
+			must(t, err)
+		}
+		write := func(asOf int64, cf string) {
+			t.Helper()
+			rec := record(t, source.Tickets, `{"id":"1","cf":`+cf+`}`)
+			must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, asOf)}, 1))
+		}
+		ensure(types)
+		write(1, `{"cf_text":"a \"b\" \\ 😀\n","cf_int":"-7","cf_dec":"12345678901234567890.123456789","cf_bool":"false","cf_day":"1969-02-28","cf_at":"2024-02-29T01:02:03.004Z","cf_pick":"Übersee","cf_many":"a;b\"c"}`)
+		const all = "SELECT cf_text, cf_int, cf_dec, cf_bool, toString(cf_day), toString(cf_at), cf_pick, cf_many FROM tickets"
+		want := row(t, w, all)
+		must(t, w.RemoveCustomFields(ctx, source.Tickets, []string{"cf_text", "cf_int", "cf_dec", "cf_bool", "cf_unknown"}))
+		ensure(map[string]string{"cf_day": "Text", "cf_at": "Text", "cf_pick": "Number", "cf_many": "Text"})
+		wantRow(t, w, "4\t4", "SELECT countIf(startsWith(comment, 'removed custom field')), countIf(startsWith(comment, 'former custom field')) FROM system.columns WHERE database = '%s' AND table = 'tickets_all'", w.Database())
+		write(2, `{"cf_day":"x","cf_pick":"5"}`)
+		write(3, `{}`)
+		wantRow(t, w, want, all)
+		wantRow(t, w, "∅\t∅\t∅", "SELECT cf_day_2, cf_pick_2, cf_many_2 FROM tickets")
+		// A value that is still sent is taken; a field that is back counts as any other.
+		write(4, `{"cf_text":"late"}`)
+		wantRow(t, w, "late", "SELECT cf_text FROM tickets")
+		ensure(map[string]string{"cf_text": "Text"})
+		write(5, `{}`)
+		wantRow(t, w, "∅\t-7", "SELECT cf_text, cf_int FROM tickets")
+		if got := w.CustomFields(source.Tickets); !slices.Contains(got, "cf_text") || slices.Contains(got, "cf_int") || len(got) != 5 {
+			t.Errorf("fields that are there: %q", got)
+		}
+	})
+}
+
+func TestCommentsOfCustomFieldsReadBack(t *testing.T) {
+	texts := rapid.OneOf(rapid.String(), rapid.SampledFrom(oddTexts), rapid.Custom(func(t *rapid.T) string {
+		return string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
+	}))
+	rapid.Check(t, func(t *rapid.T) {
+		readsBack(t, texts.Draw(t, "api"), texts.Draw(t, "label"), rapid.OneOf(texts, rapid.SampledFrom([]string{"Text", "Number", "Multiselect"})).Draw(t, "type"),
+			rapid.IntRange(0, 5).Draw(t, "state"))
+	})
+}
+
+// oddTexts are what a label or an API name may be that looks like something else.
+var oddTexts = []string{"", " ", `"`, `""`, `"x"`, `"x" y`, "`", `\`, `\"`, "a\nb", "\x00", "\xff", "SELECT", "__proto__", "cf_", "custom field ", "x (backfill pending)",
+	" (backfill pending)", `"x" (backfill pending)`, "no longer filled: x", "former custom field \"a\" of type \"b\": c", ": ", "of type", "😀", strings.Repeat("ü", 250)}
+
+func FuzzCommentsOfCustomFieldsReadBack(f *testing.F) {
+	for i, text := range oddTexts {
+		f.Add(text, oddTexts[len(oddTexts)-1-i], "Text", i%6)
+	}
+	f.Fuzz(func(t *testing.T, api, label, typ string, state int) {
+		readsBack(t, api, label, typ, max(state, -state)%6)
+	})
+}
+
+// readsBack: comment and parseCustom are each other's inverse, in every state and
+// with the mark of a backfill.
+func readsBack(t interface {
+	Fatalf(string, ...any)
+}, api, label, typ string, state int) {
+	c := customColumn{CustomField: source.CustomField{APIName: api, Label: label, Type: typ}, name: "cf_x", typ: customType(typ), former: state%3 == 1, removed: state%3 == 2}
+	col := c.column()
+	if state >= 3 {
+		col = col.pending()
+	}
+	back, ok := parseCustom(haveColumn{c.name, c.typ, col.comment})
+	if !ok || back != c {
+		t.Fatalf("%+v in %q reads back as %+v, %v", c, col.comment, back, ok)
+	}
+	if _, pending := splitPending(col.comment); pending != (state >= 3) {
+		t.Fatalf("%q: pending %v", col.comment, pending)
+	}
+}
+
+// Names that a portal may choose never meet columns that are not theirs.
+func TestCustomColumnsNeverCollide(t *testing.T) {
+	w := prepared(t)
+	names := slices.Concat(oddTexts, []string{"subject", "Subject", "cf_subject", "department_name", "cf_department_name", "_version", "_extra", "org_id", "id",
+		"CF_Subject", "cf-subject", "cf subject", "cf_subject_2", "cf_select", "select", "cf_İ", "cf_" + strings.Repeat("x", 97), "cf_" + strings.Repeat("x", 98)})
+	var fields []source.CustomField
+	for i, n := range names {
+		fields = append(fields, source.CustomField{APIName: n, Label: names[len(names)-1-i], Type: "Text"})
+	}
+	added, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
+	must(t, err)
+	if len(added) != len(names) {
+		t.Fatalf("%d columns for %d fields", len(added), len(names))
+	}
+	cf := map[string]string{}
+	for i, n := range names {
+		cf[n] = fmt.Sprint("value ", i)
+	}
+	body, err := json.Marshal(map[string]any{"id": "1", "subject": "s", "cf": cf})
+	must(t, err)
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, string(body)), 1)}, 1))
+	restarted := open(t, w.cfg)
+	must(t, restarted.Prepare(ctx, allTables))
+	values := map[string]bool{}
+	for _, c := range restarted.layouts[source.Tickets].custom {
+		if !strings.HasPrefix(c.name, "cf_") {
+			t.Errorf("%q has the column %q", c.APIName, c.name)
+		}
+		values[row(t, w, "SELECT ifNull(%s, '') FROM tickets_full", ident(c.name))] = true
+	}
+	delete(values, "")
+	// JSON cannot say "\xff": that value came under another name, and is kept all the same.
+	if extra := row(t, w, "SELECT _extra FROM tickets"); len(values) != len(names)-1 || !strings.Contains(extra, "value ") {
+		t.Errorf("%d of %d fields have their value, _extra %s", len(values), len(names), extra)
+	}
+}
+
+// Thousands of fields cost some statements, not one each.
+func TestManyCustomFields(t *testing.T) {
+	w := prepared(t)
+	fields := make([]source.CustomField, 1200)
+	for i := range fields {
+		fields[i] = source.CustomField{APIName: fmt.Sprintf("cf_%d", i), Label: strings.Repeat("l", 200), Type: "Text"}
+	}
+	before := w.queries.Load()
+	_, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
+	must(t, err)
+	if n := w.queries.Load() - before; n > 30 {
+		t.Errorf("%d statements for %d fields", n, len(fields))
+	}
+	restarted := open(t, w.cfg)
+	must(t, restarted.Prepare(ctx, allTables))
+	if again, err := restarted.EnsureCustomFields(ctx, source.Tickets, fields); len(again) > 0 || err != nil {
+		t.Errorf("again: %d, %v", len(again), err)
+	}
+	must(t, restarted.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, `{"id":"1","cf":{"cf_1199":"x"}}`), 1)}, 1))
+	wantRow(t, w, "1\tx", "SELECT id, cf_1199 FROM tickets")
+	must(t, restarted.Fence(ctx, 3))
 }

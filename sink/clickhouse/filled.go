@@ -95,11 +95,15 @@ func holdsValue(col string, k source.Kind) string {
 	return fmt.Sprintf("isNotNull(%s)", ident(col))
 }
 
-// holdsCustom is 1 when any custom field does, in a column in use or in a
-// former one: a row from before a change of type still has its value there.
+// holdsCustom is 1 when any custom field does that Zoho still has. What kept
+// columns hold is not taken away by what a record lacks; but until the column
+// after a change of type is filled, a row may have its value in the one before.
 func (l *layout) holdsCustom() string {
 	var any []string
 	for _, c := range l.custom {
+		if c.removed || c.former && !l.pending.custom[c.APIName] {
+			continue
+		}
 		condition := "isNotNull(" + ident(c.name) + ")"
 		switch c.typ {
 		case typeString, typeEnum:
@@ -108,6 +112,9 @@ func (l *layout) holdsCustom() string {
 			condition = "notEmpty(" + ident(c.name) + ")"
 		}
 		any = append(any, condition)
+	}
+	if len(any) == 0 {
+		return "0"
 	}
 	return "(" + strings.Join(any, " OR ") + ")"
 }

@@ -37,7 +37,23 @@ func (w *Warehouse) exec(ctx context.Context, op, sql string) error {
 			return err
 		}
 	}
-	return classify(op, moved(func() error { return w.conn.Exec(w.tagged(ctx), sql) }))
+	err := moved(func() error { return w.conn.Exec(w.tagged(ctx), sql) })
+	if tooLarge(err) {
+		ctx = driver.Context(ctx, driver.WithSettings(driver.Settings{"max_query_size": maxStatement}))
+		err = moved(func() error { return w.conn.Exec(w.tagged(ctx), sql) })
+	}
+	return classify(op, err)
+}
+
+// A server reads 256 KiB of SQL unless told (docs: max_query_size), and counts
+// the whole definition of a table that is altered: some 700 custom fields.
+const maxStatement = 64 << 20
+
+// tooLarge reports whether a statement was refused, unread, for its size (ClickHouse
+// code 229, QUERY_IS_TOO_LARGE; 62, a syntax error, where it was cut).
+func tooLarge(err error) bool {
+	var x *driver.Exception
+	return errors.As(err, &x) && (x.Code == 229 || x.Code == 62 && strings.Contains(x.Message, "Max query size exceeded"))
 }
 
 // execWith runs a statement that reads an external table.

@@ -45,12 +45,17 @@ func (w *Warehouse) writeInto(ctx context.Context, l *layout, name string, rows 
 // writeBlocks writes the rows that bring their content, or have none, and
 // returns the others.
 func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) (carried []source.Row, err error) {
+	held, err := w.keptOf(ctx, l, rows)
+	if err != nil {
+		return nil, err
+	}
 	s := w.stream(l, source.Content, name)
 	for i := range rows {
 		if rows[i].Record == nil && rows[i].Content.AsOf > 0 {
 			carried = append(carried, rows[i])
 			continue
 		}
+		s.filling.custom.held = held[rows[i].Key]
 		s.filling.addMain(&rows[i], epoch)
 		if err = s.next(ctx); err != nil {
 			break
