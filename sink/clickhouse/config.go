@@ -123,7 +123,7 @@ func (c Config) complete(opts *driver.Options) {
 	for i, addr := range opts.Addr {
 		opts.Addr[i] = withPort(addr, opts)
 	}
-	if opts.Auth.Password == "" && (c.TLS == nil || c.TLS.Cert == "") {
+	if opts.TLS != nil && opts.Auth.Password == "" && (c.TLS == nil || c.TLS.Cert == "") {
 		// Over HTTPS the driver takes an empty password for a login by certificate.
 		opts.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
 	}

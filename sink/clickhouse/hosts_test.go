@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -155,6 +156,14 @@ func TestHostsOfDifferentServers(t *testing.T) {
 			wantErr(t, err, ErrOtherServer)
 			if Retryable(err) || !strings.Contains(err.Error(), two.Addr+" does not show the tables that "+one.Addr+" holds") {
 				t.Errorf("got %v", err)
+			}
+			opts, err := cfg.options()
+			must(t, err)
+			_, identity, err := newHosts(cfg, opts).identityOf(ctx, 0)
+			must(t, err)
+			var uuid, server string
+			if n, err := fmt.Sscanf(identity, "%36s on %36s", &uuid, &server); n != 2 || err != nil || uuid == noUUID {
+				t.Errorf("the rows of a plain engine are this server's own, but its identity is %q", identity)
 			}
 			answers, err := Hosts(ctx, cfg)
 			must(t, err)

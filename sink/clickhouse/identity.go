@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // A database that several hosts serve is the same one if the table that names
-// its owner has the same UUID everywhere: servers with shared storage, replicas
-// of a Replicated database and tables made ON CLUSTER have it (the UUID is
-// chosen once, where the statement arrives); two servers that know nothing of
-// each other do not.
+// its owner has the same UUID everywhere, and its rows are the same: the hosts
+// are one server, or the engine replicates or shares rows. The UUID alone would
+// not do: a Replicated database gives all its servers the same tables, and each
+// its own rows if their engine is a plain one.
 
 const noUUID = "00000000-0000-0000-0000-000000000000"
+
+const identitySQL = "SELECT version(), ifNull((SELECT max(concat(toString(uuid), if(match(engine, '^(Replicated|Shared)'), '', concat(' on ', toString(serverUUID()))))) " +
+	"FROM system.tables WHERE database = {db:String} AND name = {name:String}), '')"
 
 // identityOf asks one host, over a connection of its own, which database it
 // holds: "" for none that a pipeline owns.
@@ -33,10 +37,9 @@ func (h *hosts) identityOf(ctx context.Context, n int) (version, identity string
 	if err != nil {
 		return "", "", fmt.Errorf("%w: driver refuses the warehouse URL", ErrConfig)
 	}
-	const sql = "SELECT version(), ifNull((SELECT max(toString(uuid)) FROM system.tables WHERE database = {db:String} AND name = {name:String}), '')"
-	err = conn.QueryRow(ctx, sql, driver.Named("db", h.cfg.Database), driver.Named("name", positionsName)).Scan(&version, &identity)
+	err = conn.QueryRow(ctx, identitySQL, driver.Named("db", h.cfg.Database), driver.Named("name", positionsName)).Scan(&version, &identity)
 	err = errors.Join(err, conn.Close())
-	if err == nil && identity == noUUID {
+	if err == nil && strings.HasPrefix(identity, noUUID) {
 		err = fmt.Errorf("%w: tables of database %s have no UUID, so hosts cannot be compared (its engine is not Atomic, Replicated or Shared)", ErrConfig, h.cfg.Database)
 	}
 	return version, identity, err
