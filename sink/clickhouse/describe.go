@@ -85,7 +85,7 @@ func (w *Warehouse) schema(ctx context.Context, tables []source.Table) (Schema, 
 	if err != nil {
 		return s, err
 	}
-	s.Plan = slices.Concat(s.Plan, planTables(w.cfg.Database, have, want), planViews(w.cfg.Database, have, names, views, queries),
+	s.Plan = slices.Concat(s.Plan, planTables(w.cfg.Database, have, want), w.cfg.planRebuilds(layouts), planViews(w.cfg.Database, have, names, views, queries),
 		planLeftovers(w.cfg.Database, have, w.cfg.ourNames(tables), w.idle()))
 	for i := range s.Plan {
 		if s.Plan[i].Columns == nil {

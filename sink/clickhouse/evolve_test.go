@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -237,5 +238,30 @@ func TestAPlanMayEndAnywhere(t *testing.T) {
 		if steps == len(plan) {
 			return
 		}
+	}
+}
+
+// A configuration that asks for another layout changes nothing by itself.
+func TestAnotherLayoutIsAStepForARebuild(t *testing.T) {
+	w := prepared(t)
+	must(t, write(w, source.Tickets, `{"id":"1","subject":"x"}`))
+	other := w.cfg
+	other.Layout = LayoutDocument
+	operator := open(t, other)
+	few := []source.Table{source.Departments, source.Tickets}
+	must(t, w.Prepare(ctx, few))
+	steps := slices.DeleteFunc(waiting(t, operator, few), Step.Cleanup)
+	if got := shortly(steps); got != "rebuild()? rebuild()?" || steps[1].Table != "tickets_all" || steps[1].Command != "deskhouse resync --rebuild --table tickets" {
+		t.Errorf("plan: %+v", steps)
+	}
+	wantErr(t, operator.ApplySchema(ctx, few, steps), ErrStep)
+	must(t, operator.Prepare(ctx, few))
+	wantRow(t, operator, "x", "SELECT subject FROM tickets")
+	other.Database += "_new"
+	fresh := open(t, other)
+	t.Cleanup(func() { must(t, fresh.exec(ctx, "clean up", "DROP DATABASE "+ident(other.Database)+" SYNC")) })
+	must(t, fresh.Prepare(ctx, few))
+	if _, plan, odd := schemaOf(t, fresh, few); plan != "" || odd != "" {
+		t.Errorf("a database in the document layout needs %s\n%s", plan, odd)
 	}
 }

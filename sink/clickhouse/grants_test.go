@@ -109,6 +109,7 @@ func (m member) lives(t *testing.T, server enginetest.Server) {
 func wholeLife(w *Warehouse, tables []source.Table) error {
 	return firstOf(
 		func() error { return w.Prepare(ctx, tables) },
+		func() error { _, err := w.Schema(ctx, tables); return err },
 		func() error { return w.Fence(ctx, 1) },
 		func() error { return w.Fence(ctx, 2) },
 		func() error { return write(w, source.Departments, `{"id":"11","name":"Sales"}`) },

@@ -53,6 +53,20 @@ func planViews(database string, have map[string]haveTable, names nameTables, wan
 	return steps
 }
 
+// planRebuilds are the steps for tables that have another layout than the one
+// that is configured. They go on as they are until then.
+func (c Config) planRebuilds(layouts []*layout) []Step {
+	var steps []Step
+	for _, l := range layouts {
+		t := l.res.Table
+		if want := c.layout(t, nil).kind(); l.kind() != want {
+			steps = append(steps, Step{Table: mainName(t), Kind: Rebuild, Command: "deskhouse resync --rebuild --table " + string(t),
+				What: "make the table anew beside itself and exchange the two", Why: fmt.Sprintf("it has the layout %s, configured is %s", l.kind(), want)})
+		}
+	}
+	return steps
+}
+
 // viewQueries are queries in the server's own writing, by view.
 type viewQueries struct{ have, want map[string]string }
 
