@@ -237,7 +237,7 @@ func (p *parser) leaf(r *Record, n *node, path, name string) error {
 	}
 	switch {
 	case n.field >= 0:
-		r.set(n.field, path+name, s)
+		r.set(n.field, s)
 	case n.children != nil && value == "null":
 		p.absentObject(r, n, s)
 	case n.skip:
@@ -253,9 +253,9 @@ func (p *parser) leaf(r *Record, n *node, path, name string) error {
 
 // set gives a field its value. Of a key that stands twice the last one counts,
 // and what it had before is kept among the unknown keys.
-func (r *Record) set(field int, name string, s span) {
+func (r *Record) set(field int, s span) {
 	if old := r.Value(field); !IsNull(old) && (field != r.Resource.custom || old[0] != '{') { // the members of cf are all kept
-		r.Extra = append(r.Extra, Member{name, old})
+		r.Extra = append(r.Extra, Member{r.Resource.Fields[field].Name, old})
 	}
 	r.vals[field] = s
 	r.Present = r.Present.With(field)
@@ -293,7 +293,7 @@ func (p *parser) customFields(r *Record, field int) error {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return err
 	}
-	r.set(field, r.Resource.Fields[field].Name, span{start, uint32(p.dec.InputOffset())})
+	r.set(field, span{start, uint32(p.dec.InputOffset())})
 	return nil
 }
 
