@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -154,7 +155,9 @@ func flatRows(b *testing.B, w *Warehouse) []byte {
 		for _, rec := range parsed.Records {
 			fmt.Fprintf(&body, `{"org_id":7000,"id":%d`, rec.Key.ID)
 			for _, i := range l.fields(source.Content) {
-				fmt.Fprintf(&body, `,"%s":%s`, l.res.Fields[i].Column, rec.Value(i))
+				for _, col := range l.res.Fields[i].Columns() { // arrays of objects are empty here, so each column is
+					fmt.Fprintf(&body, `,"%s":%s`, col, cmp.Or(rec.Value(i), "null"))
+				}
 			}
 			for _, m := range rec.Custom {
 				name, _ := jsontext.AppendQuote(nil, m.Name)
