@@ -45,8 +45,9 @@ sim: deps ## simulation test over SEEDS seeds in virtual time, and REAL seeds on
 crash: deps ## crash service and engine ROUNDS times; full disks; a paused service
 	go test -count=1 -v -timeout 90m -run '^Test(Crash|DiskFull|OldLeader)$$' ./cmd/deskhouse -crash.rounds=$(ROUNDS)
 
-bench: deps build ## all benchmarks
+bench: deps build ## all benchmarks; the views against plain tables, a million rows
 	go test -run '^$$' -bench . -benchmem ./source/... ./sink/... ./state/... ./pipeline/...
+	go test -count=1 -v -timeout 30m -run '^TestViewAgainstPlainTable$$' ./sink/clickhouse -view.rows=1000000 -view.rounds=9 -view.warm=60 -view.pace=1s
 
 bench-quick: deps build ## sink against JSONEachRow, whole pipeline at zero latency, under a minute
 	go test -run '^$$' -bench Smoke -benchtime 3x ./sink/... ./pipeline/...

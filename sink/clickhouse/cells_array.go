@@ -16,7 +16,16 @@ func (a *arrays[T]) put(v []T, fits bool) bool {
 	return fits
 }
 
-func (a *arrays[T]) send(col driver.BatchColumn) error { return col.Append(a.cells) }
+// send goes row by row: given all at once, the driver looks into the rows by
+// reflection.
+func (a *arrays[T]) send(col driver.BatchColumn) error {
+	for _, v := range a.cells {
+		if err := col.AppendRow(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (a *arrays[T]) reset() {
 	clear(a.cells)
