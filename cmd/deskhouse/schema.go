@@ -39,6 +39,7 @@ there is something to know about it:
 
   backfill pending   rows from before the column lack its values until a resync
   former             the custom field has another type now, and another column
+  removed at Zoho    Zoho does not list the custom field any more; values stay
   no longer filled   deskhouse made it and does not want it any more; values stay
   another type       somebody changed it
   missing            the next start of deskhouse adds it

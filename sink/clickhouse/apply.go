@@ -15,24 +15,28 @@ import (
 // ErrStep: a step of a plan cannot be carried out; nothing of it has been.
 var ErrStep = errors.New("step cannot be carried out")
 
-// ApplySchema carries out steps of a plan that wait for a person, in their
-// order, and everything that is automatic. Nobody else may work on the database
-// meanwhile: the caller holds the pipeline's lease. Steps that are not in the
-// plan any more are refused with ErrStep, as are changes of a type that some
-// value does not survive. After an error the steps before are done; the call
-// may be repeated with a new plan. Errors otherwise as those of Prepare.
+// ApplySchema carries out steps of a plan that wait for a person, and everything
+// that is automatic: first what blocks Prepare, then Prepare, so that no view
+// uses a column any more that is dropped then. Nobody else may work on the
+// database meanwhile: the caller holds the pipeline's lease. Steps that are not
+// in the plan any more are refused with ErrStep, as are changes of a type that
+// some value does not survive. After an error the steps before are done; the
+// call may be repeated with a new plan. Errors otherwise as those of Prepare.
 func (w *Warehouse) ApplySchema(ctx context.Context, tables []source.Table, steps []Step) error {
-	// First what is automatic, so that no view uses a column that is dropped. A
-	// table that blocks that is what a step is about.
-	if err := w.Prepare(ctx, tables); err != nil && !errors.Is(err, ErrSchema) {
-		return err
-	}
-	for _, s := range steps {
-		if err := w.apply(ctx, tables, s); err != nil {
+	for _, blocking := range []bool{true, false} {
+		for _, s := range steps {
+			if s.Blocking != blocking {
+				continue
+			}
+			if err := w.apply(ctx, tables, s); err != nil {
+				return err
+			}
+		}
+		if err := w.Prepare(ctx, tables); err != nil {
 			return err
 		}
 	}
-	return w.Prepare(ctx, tables)
+	return nil
 }
 
 func (w *Warehouse) apply(ctx context.Context, tables []source.Table, s Step) error {
@@ -40,6 +44,9 @@ func (w *Warehouse) apply(ctx context.Context, tables []source.Table, s Step) er
 	defer w.schemaMu.Unlock()
 	if s.SQL == "" {
 		return s.refused("run `%s`", s.Command)
+	}
+	if err := w.hosts.agree(ctx); err != nil {
+		return err
 	}
 	now, err := w.schema(ctx, tables)
 	if err != nil {

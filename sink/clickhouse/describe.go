@@ -50,6 +50,7 @@ type ColumnState string
 const (
 	ColumnPending  ColumnState = "backfill pending" // rows from before the column lack its values until a resync
 	ColumnFormer   ColumnState = "former"           // the custom field has another type now, and another column
+	ColumnRemoved  ColumnState = "removed at Zoho"  // the custom field is not listed there any more
 	ColumnRetired  ColumnState = "no longer filled" // deskhouse made it and does not want it any more
 	ColumnForeign  ColumnState = "not deskhouse's"  // left alone
 	ColumnMissing  ColumnState = "missing"          // to be added
@@ -156,15 +157,20 @@ func (s *Schema) describe(have map[string]haveTable, want []table, views []view,
 		}
 		t := describe(name, strings.ToLower(have[name].word()), have[name], nil)
 		if _, t.Ours = formatOf(have[name].comment); t.Ours {
-			t.setStates(map[bool]ColumnState{true: "", false: ColumnRetired}[slices.Contains(ours, name)])
+			t.settle(slices.Contains(ours, name))
 		}
 		s.Tables = append(s.Tables, t)
 	}
 }
 
-func (t SchemaTable) setStates(state ColumnState) {
+// settle says of a whole table whether it is as it should be or not wanted.
+func (t SchemaTable) settle(wanted bool) {
 	for i := range t.Columns {
-		t.Columns[i].State = state
+		c := &t.Columns[i]
+		c.State = ColumnRetired
+		if wanted {
+			c.State, c.Want = "", c.Have
+		}
 	}
 }
 
@@ -214,6 +220,8 @@ func describeColumn(have haveColumn, exists bool, want *column) SchemaColumn {
 		c.State = ColumnPending
 	case strings.HasPrefix(text, formerMark):
 		c.State = ColumnFormer
+	case strings.HasPrefix(text, removedMark):
+		c.State = ColumnRemoved
 	}
 	return c
 }

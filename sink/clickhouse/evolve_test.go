@@ -64,6 +64,9 @@ func schemaOf(t *testing.T, w *Warehouse, tables []source.Table) (s Schema, plan
 	}
 	for _, table := range s.Tables {
 		for _, c := range table.Columns {
+			if c.State == "" && (c.Want == nil || c.Have == nil || c.Have.Type != c.Want.Type) {
+				t.Errorf("%s.%s is said to be right: %+v, %+v", table.Name, c.Name, c.Have, c.Want)
+			}
 			if c.State != "" && table.Ours {
 				odd = append(odd, table.Name+"."+c.Name+": "+string(c.State))
 			}

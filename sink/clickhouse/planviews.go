@@ -89,7 +89,7 @@ func (v view) differs(have map[string]haveTable, queries viewQueries) (why strin
 	}
 	switch {
 	case len(columns) > 0:
-		return "its columns differ: " + strings.Join(columns, ", "), columns
+		return "not all of its columns are as they should be", columns
 	case h.comment != marked(v.comment):
 		return "its comment differs", nil
 	case queries.have[v.name] != "" && queries.want[v.name] != "" && queries.have[v.name] != queries.want[v.name]:
