@@ -40,6 +40,7 @@ type pipelineStatus struct {
 	LogLast    uint64           `json:"log_last"`
 	Rereads    int              `json:"rereads_queued"`
 	Warehouse  warehouseInfo    `json:"warehouse"`
+	Layouts    []layoutStatus   `json:"other_layouts,omitempty"`
 	Webhooks   []string         `json:"webhooks"` // registered ids
 	HookFault  string           `json:"webhook_fault,omitempty"`
 	Schedule   *scheduleStatus  `json:"resync_schedule"`  // null = only on command
@@ -220,7 +221,7 @@ func (p *pipe) status(ctx context.Context) pipelineStatus {
 		Warehouse: warehouseInfo{p.access.URL, p.access.HTTP, p.access.Database, p.access.Version}}
 	sync := p.sync
 	p.mu.Unlock()
-	s.HookFault = p.hooks.fault()
+	s.HookFault, s.Layouts = p.hooks.fault(), p.layouts()
 	if sync == nil {
 		return s
 	}

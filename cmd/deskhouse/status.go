@@ -55,6 +55,7 @@ func printStatus(w io.Writer, st statusReply) {
 		}
 		printTable(w, []string{"TABLE", "PHASE", "ROWS READ", "COMPLETE UNTIL", "LAST EVENT", "LAST POLL", "LAST RESYNC", "DRIFT", ""}, rows, map[int]bool{2: true, 7: true})
 		printHydration(w, p.Tables)
+		printLayouts(w, p.Layouts)
 		printAhead(w, p)
 		fmt.Fprintf(w, "events waiting: %d   re-reads queued: %d   webhooks: %v\n", waiting(p), p.Rereads, p.Webhooks)
 		if p.HookFault != "" {

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"fmt"
 	"slices"
 
 	"deskhouse/source"
@@ -25,6 +26,8 @@ type memberCells interface {
 	element(raw string) bool
 	// endRow ends the array of a row; keep false makes it an empty one.
 	endRow(keep bool)
+	// texts is the last array with its items as text.
+	texts() []string
 }
 
 func newObjectCells(elements []source.Element) *objectCells {
@@ -99,4 +102,12 @@ func (m *memberArray[T]) endRow(keep bool) {
 	m.put(cell, true)
 	clear(m.row)
 	m.row = m.row[:0]
+}
+
+func (m *memberArray[T]) texts() []string {
+	var all []string
+	for _, v := range m.cells[len(m.cells)-1] {
+		all = append(all, fmt.Sprint(v))
+	}
+	return all
 }

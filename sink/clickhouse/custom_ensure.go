@@ -20,7 +20,7 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 		return nil, err
 	}
 	if l.document {
-		return nil, nil // doc.cf has them all
+		return nil, w.ensureForColumns(ctx, t, fields)
 	}
 	return w.changeCustom(ctx, l, func(have haveTable) customPlan { return planCustom(customOf(have), fields, have.taken()) })
 }
@@ -120,8 +120,8 @@ func (l *layout) withCustom(p customPlan, have haveTable) *layout {
 // table, so after an error in between the next call makes the same one.
 func (w *Warehouse) alterBoth(ctx context.Context, next *layout, p customPlan) error {
 	t := next.res.Table
-	if shadow := w.shadows.of(t); shadow != "" {
-		if err := w.alterCustom(ctx, next, shadow, p); err != nil && !w.shadowLost(t, shadow, err) {
+	if s := w.shadows.get(t); s.name != "" && s.layout == nil { // a shadow of the document layout needs none
+		if err := w.alterCustom(ctx, next, s.name, p); err != nil && !w.shadowLost(t, s.name, err) {
 			return err
 		}
 	}

@@ -54,6 +54,12 @@ var pinned = map[source.Table][]string{
 	source.OrganizationFields: {"displayLabel", "type", "isCustomField", "createdTime", "modifiedTime"},
 }
 
+// isPinned reports whether a content field has a column in the document layout:
+// those of pinned, and those that the history follows.
+func (l *layout) isPinned(i int) bool {
+	return slices.Contains(pinned[l.res.Table], l.res.Fields[i].Name) || slices.Contains(l.res.Tracked(), i)
+}
+
 const typeDocument = "JSON"
 
 const documentText = "Every field of the record as Zoho sends it, custom fields under cf; a field that is null is not in it. Read doc.subject, doc.cf.cf_region"

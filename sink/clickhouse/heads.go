@@ -17,21 +17,12 @@ const maxKeys = 100_000
 func (w *Warehouse) Heads(ctx context.Context, t source.Table, keys []source.Key) (map[source.Key]source.Head, error) {
 	heads := make(map[source.Key]source.Head, len(keys))
 	err := w.lookup(ctx, "read heads of "+mainName(t), t, mainName(t), headExprs, keys, func(row scanner) error {
-		var (
-			h         source.Head
-			deletedAt *int64
-			key       keyScan
-		)
-		dest := append(key.dest(t), &h.Deleted, &deletedAt, &h.Version,
-			&h.Content.AsOf, (*uint8)(&h.Content.Rank), &h.Content.Hash, &h.Modified,
-			&h.Life.AsOf, (*uint8)(&h.Life.Rank), &h.Life.Hash)
-		if err := row.Scan(dest...); err != nil {
+		var head headScan
+		var key keyScan
+		if err := row.Scan(append(key.dest(t), head.dest()...)...); err != nil {
 			return err
 		}
-		if deletedAt != nil {
-			h.DeletedAt = *deletedAt
-		}
-		heads[key.key(t)] = h
+		heads[key.key(t)] = head.head()
 		return nil
 	})
 	return heads, err
@@ -39,6 +30,26 @@ func (w *Warehouse) Heads(ctx context.Context, t source.Table, keys []source.Key
 
 var headExprs = []string{"_is_deleted = 1", "toUnixTimestamp64Milli(_deleted_at)", "_version",
 	"_content_as_of", "_content_rank", "_content_hash", "_content_modified", "_life_as_of", "_life_rank", "_life_hash"}
+
+// headScan receives headExprs.
+type headScan struct {
+	h         source.Head
+	deletedAt *int64
+}
+
+func (s *headScan) dest() []any {
+	h := &s.h
+	return []any{&h.Deleted, &s.deletedAt, &h.Version,
+		&h.Content.AsOf, (*uint8)(&h.Content.Rank), &h.Content.Hash, &h.Modified,
+		&h.Life.AsOf, (*uint8)(&h.Life.Rank), &h.Life.Hash}
+}
+
+func (s *headScan) head() source.Head {
+	if s.deletedAt != nil {
+		s.h.DeletedAt = *s.deletedAt
+	}
+	return s.h
+}
 
 // SideStamps returns the stamps a listed or detail table holds; keys without a
 // row are absent from the map.

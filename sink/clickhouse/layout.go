@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"slices"
 	"strings"
 
 	"deskhouse/source"
@@ -82,7 +81,7 @@ func (l *layout) fields(reg source.Register) []int {
 	var in []int
 	for _, i := range l.res.In(reg) {
 		f := l.res.Fields[i]
-		if f.Kind == source.KindCustom || isKey(l.res.Table, f) || l.document && reg == source.Content && !slices.Contains(pinned[l.res.Table], f.Name) {
+		if f.Kind == source.KindCustom || isKey(l.res.Table, f) || l.document && reg == source.Content && !l.isPinned(i) {
 			continue
 		}
 		in = append(in, i)

@@ -65,4 +65,4 @@ func inCatalog(res *source.Resource, col string) bool {
 }
 
 // ownColumns are those that describe the row rather than the record.
-var ownColumns = slices.Concat(state, sideState, []column{extraColumn, syncedColumn, versionNow})
+var ownColumns = slices.Concat(state, sideState, []column{documentColumn, extraColumn, syncedColumn, versionNow})

@@ -25,39 +25,62 @@ func shadowName(t source.Table, run string) string { return shadowPrefix + strin
 
 // shadows are the rebuilds under way in this process: table to shadow.
 type shadows struct {
-	mu    sync.Mutex
-	names map[source.Table]string
+	mu     sync.Mutex
+	shadow map[source.Table]shadow
+}
+
+// shadow is one rebuild.
+type shadow struct {
+	name   string
+	layout *layout // nil: the main table's, whatever that is at the moment
+	// retired are the paths of the fields in the main table's retired columns.
+	retired map[string]string
+}
+
+// writes is the layout of the rows that the shadow takes.
+func (s shadow) writes(main *layout) *layout {
+	if s.layout != nil {
+		return s.layout
+	}
+	return main
 }
 
 // of is the shadow of a table, "" without a rebuild.
 func (s *shadows) of(t source.Table) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.names[t]
+	return s.shadow[t].name
 }
 
-func (s *shadows) begin(t source.Table, name string) {
+// get is the rebuild of a table, its name "" without one.
+func (s *shadows) get(t source.Table) shadow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.names == nil {
-		s.names = map[source.Table]string{}
+	return s.shadow[t]
+}
+
+func (s *shadows) set(t source.Table, to shadow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shadow == nil {
+		s.shadow = map[source.Table]shadow{}
 	}
-	s.names[t] = name
+	s.shadow[t] = to
 }
 
 // end forgets a rebuild if it is still the one of that name.
 func (s *shadows) end(t source.Table, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.names[t] == name {
-		delete(s.names, t)
+	if s.shadow[t].name == name {
+		delete(s.shadow, t)
 	}
 }
 
 func (s *shadows) endAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.names)
+	clear(s.shadow)
 }
 
 // all are the shadows' names, in the order of tables.
@@ -66,7 +89,7 @@ func (s *shadows) all() []string {
 	defer s.mu.Unlock()
 	var names []string
 	for _, r := range source.Resources {
-		if name := s.names[r.Table]; name != "" {
+		if name := s.shadow[r.Table].name; name != "" {
 			names = append(names, name)
 		}
 	}
@@ -74,24 +97,27 @@ func (s *shadows) all() []string {
 }
 
 // BeginRebuild makes a shadow of a main table, with the columns, custom fields
-// and fence it has now, and gives it the deleted rows, which no reading brings.
+// and fence it has now, or of the configured layout where the table has another,
+// and gives it the deleted rows, which no reading brings.
 // From then on Write writes both. Beginning the same run again, after an error,
 // completes it; another one is refused with ErrRebuild until SwapRebuild or
 // DropRebuild. ErrRebuild also when the database's engine cannot exchange
 // tables; nothing has been made then.
 func (w *Warehouse) BeginRebuild(ctx context.Context, t source.Table, run string) error {
-	if _, err := w.layout(t); err != nil {
-		return err
-	}
 	w.schemaMu.Lock() // no custom field is added to the one and not to the other
 	defer w.schemaMu.Unlock()
+	l, err := w.layout(t)
+	if err != nil {
+		return err
+	}
 	name := shadowName(t, run)
 	switch held := w.shadows.of(t); {
 	case held == "":
-		if err := w.createShadow(ctx, t, name); err != nil {
+		s, err := w.createShadow(ctx, l, name)
+		if err != nil {
 			return err
 		}
-		w.shadows.begin(t, name)
+		w.shadows.set(t, s)
 	case held != name:
 		return rebuildError(t, "another one is under way in "+held)
 	}
@@ -105,14 +131,18 @@ func rebuildError(t source.Table, format string, a ...any) error {
 	return &Error{Op: "rebuild " + mainName(t), Err: fmt.Errorf("%w: "+format, append([]any{ErrRebuild}, a...)...)}
 }
 
-func (w *Warehouse) createShadow(ctx context.Context, t source.Table, name string) error {
+func (w *Warehouse) createShadow(ctx context.Context, l *layout, name string) (shadow, error) {
+	t := l.res.Table
 	if err := w.canExchange(ctx, t); err != nil {
-		return err
+		return shadow{}, err
 	}
 	if err := w.dropTable(ctx, name, atOnce); err != nil {
-		return err
+		return shadow{}, err
 	}
-	return w.exec(ctx, "make the shadow of "+mainName(t), shadowSQL(w.cfg.Database, t, name))
+	if w.cfg.layout(t, nil).document != l.document {
+		return w.createOther(ctx, l, name)
+	}
+	return shadow{name: name}, w.exec(ctx, "make the shadow of "+mainName(t), shadowSQL(w.cfg.Database, t, name))
 }
 
 // shadowSQL takes everything but the comment from the main table: columns that

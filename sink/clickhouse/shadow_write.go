@@ -17,12 +17,12 @@ func (w *Warehouse) WriteShadow(ctx context.Context, t source.Table, rows []sour
 		return err
 	}
 	w.noteEpoch(epoch)
-	name := w.shadows.of(t)
-	if name == "" {
+	s := w.shadows.get(t)
+	if s.name == "" {
 		return rebuildError(t, "none is under way")
 	}
-	err = w.writeInto(ctx, l, name, rows, epoch)
-	if w.shadowLost(t, name, err) {
+	err = w.writeInto(ctx, l, s, rows, epoch)
+	if w.shadowLost(t, s.name, err) {
 		return rebuildError(t, "its shadow is gone")
 	}
 	return err
@@ -31,12 +31,12 @@ func (w *Warehouse) WriteShadow(ctx context.Context, t source.Table, rows []sour
 // writeAlso writes what the main table got into the shadow, if there is one. A
 // shadow that somebody dropped ends the rebuild, not the sync.
 func (w *Warehouse) writeAlso(ctx context.Context, l *layout, rows []source.Row, epoch uint64) error {
-	name := w.shadows.of(l.res.Table)
-	if name == "" {
+	s := w.shadows.get(l.res.Table)
+	if s.name == "" {
 		return nil
 	}
-	err := w.writeInto(ctx, l, name, rows, epoch)
-	if w.shadowLost(l.res.Table, name, err) {
+	err := w.writeInto(ctx, l, s, rows, epoch)
+	if w.shadowLost(l.res.Table, s.name, err) {
 		return nil
 	}
 	return err

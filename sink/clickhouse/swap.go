@@ -79,6 +79,13 @@ func (w *Warehouse) compareShadow(ctx context.Context, t source.Table, name stri
 // server, exactly as stored but for the epoch: the fence refuses what an
 // earlier leader wrote. Repeating it is harmless.
 func (w *Warehouse) copyRows(ctx context.Context, t source.Table, name, where string) error {
+	if s := w.shadows.get(t); s.layout != nil {
+		from, err := w.layout(t)
+		if err != nil {
+			return err
+		}
+		return w.copyAcross(ctx, from, s, where)
+	}
 	cols, err := w.insertable(ctx, name)
 	if err != nil {
 		return err
@@ -123,6 +130,10 @@ func (w *Warehouse) exchange(ctx context.Context, t source.Table, name string) e
 	l, err := w.layout(t)
 	if err != nil {
 		return err
+	}
+	s := w.shadows.get(t)
+	if s.layout != nil {
+		return w.exchangeOther(ctx, l, s)
 	}
 	main := l.mainTable()
 	for _, sql := range []string{

@@ -29,7 +29,8 @@ type Warehouse struct {
 
 	schemaMu sync.Mutex // one schema change at a time; guards names; taken before layoutMu
 	names    nameTables
-	layoutMu sync.RWMutex // guards layouts
+	custom   map[source.Table][]source.CustomField // what the portal named, of tables without columns for them; under schemaMu
+	layoutMu sync.RWMutex                          // guards layouts
 	layouts  map[source.Table]*layout
 
 	shadows  shadows  // rebuilds under way
@@ -56,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 		return nil, err
 	}
 	w := &Warehouse{cfg: cfg, cred: credentials{opts.Auth.Username, opts.Auth.Password}, hosts: newHosts(cfg, opts),
-		layouts: map[source.Table]*layout{}, names: nameTables{}, instance: newInstance()}
+		layouts: map[source.Table]*layout{}, names: nameTables{}, custom: map[source.Table][]source.CustomField{}, instance: newInstance()}
 	if w.conn, err = w.pool(""); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row
 		return err
 	}
 	w.noteEpoch(epoch)
-	if err := w.writeInto(ctx, l, mainName(t), rows, epoch); err != nil {
+	if err := w.writeInto(ctx, l, shadow{name: mainName(t)}, rows, epoch); err != nil {
 		return err
 	}
 	if err := w.writeAlso(ctx, l, rows, epoch); err != nil {
@@ -32,14 +32,17 @@ func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row
 	return nil
 }
 
-// writeInto writes rows into the main table or its shadow. Content that is
-// carried over comes from the main table in both cases.
-func (w *Warehouse) writeInto(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) error {
-	carried, err := w.writeBlocks(ctx, l, name, rows, epoch)
+// writeInto writes rows into the main table, whose layout is l, or its shadow.
+// Content that is carried over comes from the main table in both cases.
+func (w *Warehouse) writeInto(ctx context.Context, l *layout, into shadow, rows []source.Row, epoch uint64) error {
+	carried, err := w.writeBlocks(ctx, into.writes(l), into.name, rows, epoch)
 	if err != nil {
 		return err
 	}
-	return w.carryOver(ctx, l, name, carried, epoch)
+	if into.layout != nil {
+		return w.carryAcross(ctx, l, into, carried, epoch)
+	}
+	return w.carryOver(ctx, l, into.name, carried, epoch)
 }
 
 // writeBlocks writes the rows that bring their content, or have none, and
