@@ -38,7 +38,7 @@ func TestSimulationReal(t *testing.T) {
 
 func liveOnRealParts(t *testing.T, seed int64) {
 	p := drawPlan(seed, nil)
-	w := newRealWorld(t, p.set)
+	w := newRealWorld(t, p.set, 5*time.Second)
 	p.conf(&w.cfg)
 	defer w.portal.Close()
 	defer func() {
@@ -62,8 +62,9 @@ func liveOnRealParts(t *testing.T, seed int64) {
 	audit{w, p.resync}.run()
 }
 
-// newRealWorld is a world on the shared engine and a state of its own.
-func newRealWorld(t *testing.T, set settings) *world {
+// newRealWorld is a world on the shared engine and a state of its own. Its clock
+// is moved on by pace every few milliseconds.
+func newRealWorld(t *testing.T, set settings, pace time.Duration) *world {
 	engine := enginetest.Start(t)
 	clock := clockwork.NewFakeClockAt(time.Now().Truncate(time.Second))
 	w := &world{t: t, seed: set.portal.Seed, wh: newMemWarehouse(), letters: &memLetters{}, tokens: &memTokens{}, logger: zerolog.Nop(),
@@ -74,7 +75,7 @@ func newRealWorld(t *testing.T, set settings) *world {
 	events, err := store.Log(t.Context(), "sim")
 	w.must(err)
 	w.state, w.log = realKV{store}, realLog{events}
-	tick(t, clock)
+	tick(t, clock, pace)
 	w.begin(set)
 	database := enginetest.Database(t, engine)
 	wh, err := clickhouse.Open(t.Context(), clickhouse.Config{URL: "clickhouse://" + engine.Addr(), Database: database, OrgID: w.portal.OrgID(),
@@ -87,14 +88,14 @@ func newRealWorld(t *testing.T, set settings) *world {
 }
 
 // tick moves a clock on until the test ends, in small steps.
-func tick(t *testing.T, clock *clockwork.FakeClock) {
+func tick(t *testing.T, clock *clockwork.FakeClock, pace time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		for every := time.NewTicker(4 * time.Millisecond); ; {
 			select {
 			case <-every.C:
-				clock.Advance(5 * time.Second)
+				clock.Advance(pace)
 			case <-ctx.Done():
 				every.Stop()
 				return

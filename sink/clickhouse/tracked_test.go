@@ -114,3 +114,21 @@ func TestHistoryGainsWhatChanged(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+// Of documents the columns beside them are followed, in every mode.
+func TestTrackedBesideADocument(t *testing.T) {
+	w := prepared(t, allFull, func(c *Config) { c.Layout = LayoutDocument })
+	_, err := w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{{APIName: "cf_a", Label: "A", Type: "Text"}})
+	must(t, err)
+	rec := record(t, source.Tickets, strings.Replace(fullTicket, `"cf":{}`, `"cf":{"cf_a":"x"}`, 1))
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, 1)}, 1))
+	tracked, err := w.Tracked(ctx, source.Tickets, []source.Key{rec.Key})
+	must(t, err)
+	if columns, _, _ := tracked.Compare(tracked.Held[rec.Key], tracked.Read(rec)); len(columns) > 0 {
+		t.Errorf("held and read differ in %v", columns)
+	}
+	if columns, _, _ := tracked.Compare(nil, tracked.Held[rec.Key]); !slices.Contains(columns, "status") {
+		t.Errorf("of a document %v is followed", columns)
+	}
+	wantRow(t, w, "Open\tfalse", "SELECT status, start_known FROM ticket_status_durations")
+}

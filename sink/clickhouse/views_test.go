@@ -56,13 +56,14 @@ func lives(t *testing.T) *Warehouse {
 		statusTicket(104, `"11"`, "Solved", "Closed", "2024-01-03 08:00:00", "2024-01-03 20:00:00", "2024-01-03 20:00:00"),
 		statusTicket(105, `null`, "Open", "Open", "2024-01-02 00:00:00", "", "2024-01-04 00:00:00"),
 		statusTicket(106, `null`, "New", "Open", "2024-01-02 00:00:00", "", "2024-01-05 00:00:00"),
+		statusTicket(109, `null`, "Solved", "Closed", "2024-01-02 00:00:00", "2024-01-06 00:00:00", "2024-01-06 00:00:00"),
 		statusTicket(107, `null`, "Open", "Open", "2024-01-02 00:00:00", "", "2024-01-02 00:00:00"),
 	} {
 		rows = append(rows, content(record(t, source.Tickets, text), 1))
 	}
 	rows = append(rows, deletion(source.Key{ID: 108}, source.Head{}, 5))
 	must(t, w.Write(ctx, source.Tickets, rows, 1))
-	must(t, w.Write(ctx, source.Tickets, []source.Row{deletion(source.Key{ID: 107}, rows[6].Head, 7)}, 1))
+	must(t, w.Write(ctx, source.Tickets, []source.Row{deletion(source.Key{ID: 107}, rows[7].Head, 7)}, 1))
 	must(t, w.Write(ctx, source.Departments, []source.Row{content(record(t, source.Departments, `{"id":"11","name":"Sales"}`), 1)}, 1))
 	must(t, w.WriteChanges(ctx, []source.Change{
 		// 103 was there before; it waited twice, with the type it has now, and was open in between.
@@ -79,6 +80,8 @@ func lives(t *testing.T) *Warehouse {
 		statusChange(8, 106, source.OpInsert, "", "2024-01-03 00:00:00", "status|∅|Open", "status_type|∅|Open"),
 		statusChange(9, 107, source.OpUpdate, "Ticket_Update", "2024-01-04 00:00:00", "status|New|Open"),
 		statusChange(10, 107, source.OpDelete, "Ticket_Delete", "2024-01-05 00:00:00"),
+		// 109 went from one closed status to another.
+		statusChange(12, 109, source.OpUpdate, "Ticket_Update", "2024-01-06 00:00:00", "status|Closed|Solved", "closed_time|2024-01-04 00:00:00.000|2024-01-06 00:00:00.000"),
 		{ID: 11, Table: source.Contracts, Key: source.Key{ID: 103}, Received: time.Now(), Changed: []string{"status"}, Old: []*string{nil}, New: []*string{nil}},
 	}))
 	return w
@@ -86,7 +89,7 @@ func lives(t *testing.T) *Warehouse {
 
 func TestTicketChanges(t *testing.T) {
 	w := lives(t)
-	wantRow(t, w, "18\t9", "SELECT count(), uniqExact(change_id) FROM ticket_changes")
+	wantRow(t, w, "20\t10", "SELECT count(), uniqExact(change_id) FROM ticket_changes")
 	wantRow(t, w, "2024-01-03 12:00:00\t∅\tHigh\tupdate\twebhook\tTicket_Update\t1\t2",
 		"SELECT at, old, new, op, origin, event_type, received_at > at, change_id FROM ticket_changes WHERE ticket_id = 103 AND column = 'priority'")
 	wantRow(t, w, "New\tOpen", "SELECT old, new FROM ticket_changes WHERE ticket_id = 107") // deleted by now
@@ -106,7 +109,9 @@ func TestTicketStatusDurations(t *testing.T) {
 105 5 Closed Closed 03 06:00:00 04 00:00:00 true
 105 5 Open Open 04 00:00:00 ∅ true
 106 6 Open Open 02 00:00:00 05 00:00:00 false
-106 6 New Open 05 00:00:00 ∅ false`, "\t", " ")
+106 6 New Open 05 00:00:00 ∅ false
+109 9 Closed Closed 04 00:00:00 06 00:00:00 true
+109 9 Solved Closed 06 00:00:00 ∅ true`, "\t", " ")
 	if got = strings.ReplaceAll(got, "\t", " "); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -122,10 +127,10 @@ func TestOpenTicketsByDay(t *testing.T) {
 2024-01-03 11 Sales 1 1 2
 2024-01-04 11 Sales 0 0 2
 2024-01-05 11 Sales 0 0 2
-2024-01-02 ∅ ∅ 2 0 2
-2024-01-03 ∅ ∅ 0 0 2
-2024-01-04 ∅ ∅ 0 0 2
-2024-01-05 ∅ ∅ 0 0 2`, "\t", " ")
+2024-01-02 ∅ ∅ 3 0 3
+2024-01-03 ∅ ∅ 0 0 3
+2024-01-04 ∅ ∅ 0 0 3
+2024-01-05 ∅ ∅ 0 0 3`, "\t", " ")
 	if got = strings.ReplaceAll(got, "\t", " "); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

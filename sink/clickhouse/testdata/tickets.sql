@@ -603,7 +603,7 @@ FROM
     SELECT id, ticket_number, length(steps) AS n, steps[1] AS s1, steps[-1] AS sn,
         n > 0 AND s1.inserted AS whole,
         n > 0 AND ifNull(sn.now, '') != ifNull(status, '') AS gap,
-        multiIf(n = 0 AND type = 'Closed', closed, n > 0 AND s1.type_was = 'Closed', s1.closed_was, NULL) AS closed_first,
+        multiIf(n = 0 AND type = 'Closed', closed, n > 0 AND ifNull(s1.type_was, 'Closed') = 'Closed', s1.closed_was, NULL) AS closed_first,
         arrayConcat(if(whole, [], [ifNull(closed_first, created)]),
             arrayMap(s -> if(s.inserted, if(s.type_now = 'Closed', ifNull(s.closed_now, created), created), s.at), steps),
             if(gap, [greatest(ifNull(modified, sn.at), sn.at)], [])) AS starts,
