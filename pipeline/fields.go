@@ -80,7 +80,7 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 }
 
 // usual is the resource that answered for each module when it was first read.
-func (t *fieldTable) usual(ctx context.Context) (map[string]string, error) {
+func (t deps) usual(ctx context.Context) (map[string]string, error) {
 	usual := map[string]string{}
 	_, err := t.loadJSON(ctx, resourcesKey(t.name), &usual)
 	return usual, err

@@ -126,6 +126,7 @@ func New(cfg Config, parts Parts) *Pipeline {
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
 		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables),
 		regained: parts.Regained}
+	p.schema.usual = p.usual
 	p.misses = newMissGuard(parts.Warehouse, parts.Clock, p.waiting)
 	for _, t := range cfg.Tables {
 		p.covs[t] = source.NewCoverage(source.Lookup(t), source.FieldSet{}, source.FieldSet{})

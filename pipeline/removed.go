@@ -30,7 +30,7 @@ func (r *run) removedFields(ctx context.Context) error {
 		if len(gone) == 0 {
 			continue
 		}
-		if tooMany := guarded(len(gone), uint64(len(known))) || len(gone) > tableFloor && len(gone) == len(known); tooMany && !r.options.AcceptLoss {
+		if tooMany(len(gone), len(known)) && !r.options.AcceptLoss {
 			r.log.Warn().Str("table", string(t)).Int("fields", len(gone)).Int("known", len(known)).
 				Msg("so many custom fields are not listed any more that they are taken for hidden: " + goOn(source.OrganizationFields))
 			continue
@@ -40,6 +40,11 @@ func (r *run) removedFields(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tooMany fields at once are hidden rather than removed.
+func tooMany(gone, known int) bool {
+	return guarded(gone, uint64(known)) || gone > tableFloor && gone == known
 }
 
 // notListed are the known fields that a list lacks.

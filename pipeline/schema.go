@@ -26,6 +26,9 @@ type schema struct {
 	wh    Warehouse
 	clock clockwork.Clock
 	log   zerolog.Logger
+	// usual is the resource that lists each module's fields; nil = not known, then
+	// nothing is derived from what a list lacks.
+	usual func(context.Context) (map[string]string, error)
 
 	mu    sync.Mutex
 	asked map[string]time.Time // table/apiName → when its metadata was last asked for
@@ -38,22 +41,31 @@ func newSchema(desk Desk, wh Warehouse, clock clockwork.Clock, log zerolog.Logge
 // ensure gives the custom fields of rows about to be written their columns. A
 // key that the warehouse does not know yet is looked up at Zoho first; that
 // must not hold up the rows for long, so a failure only leaves the value in
-// _extra.
+// _extra. A key that is known and not sent any more is looked up too: if its
+// field was removed, the rows keep what they hold of it.
 func (s *schema) ensure(ctx context.Context, t source.Table, rows []source.Row) error {
-	if !source.Lookup(t).HasCustom() || !s.unknown(t, rows) {
+	if !source.Lookup(t).HasCustom() {
+		return nil
+	}
+	unsent := s.unsent(t, rows)
+	if !s.unknown(t, rows) && len(unsent) == 0 {
 		return nil
 	}
 	ask, cancel := clockwork.WithTimeout(ctx, s.clock, schemaWait)
 	defer cancel()
-	_, fields, err := s.desk.Fields(ask, source.ForPoll, source.Lookup(t).Module)
+	page, fields, err := s.desk.Fields(ask, source.ForPoll, source.Lookup(t).Module)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
+		s.askAgain(t, unsent)
 		s.log.Warn().Err(err).Str("table", string(t)).Msg("field metadata not readable; values of new custom fields go to _extra")
 		return nil
 	}
-	return s.apply(ctx, t, fields)
+	if err := s.apply(ctx, t, fields); err != nil {
+		return err
+	}
+	return s.remove(ctx, t, page.Resource, notListed(unsent, fields))
 }
 
 // unknown reports whether rows hold a custom field without a column that was
