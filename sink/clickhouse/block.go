@@ -169,6 +169,11 @@ func (b *block) addCustom(rec *source.Record) {
 			b.extra.member(why, "cf."+m.Name, m.Value)
 		}
 	}
+	for _, m := range b.custom.held.extra {
+		if !slices.ContainsFunc(rec.Custom, func(sent source.Member) bool { return sent.Name == m.Name }) {
+			b.extra.member(misfit, "cf."+m.Name, m.Value)
+		}
+	}
 	b.custom.endRow()
 	b.noObject(rec)
 }

@@ -79,17 +79,17 @@ func (c *customCells) find(name string) (int, bool) {
 func (c *customCells) endRow() {
 	for i, filled := range c.filled {
 		if !filled {
-			c.cells[i].add(c.held[c.fields[i].name])
+			c.cells[i].add(c.held.byColumn[c.fields[i].name])
 		}
 	}
 	for i := range c.former {
-		c.former[i].add(c.held[c.formerly[i].name])
+		c.former[i].add(c.held.byColumn[c.formerly[i].name])
 	}
 	clear(c.filled)
-	c.next, c.held = 0, nil
+	c.next, c.held = 0, keptValues{}
 }
 
-func (c *customCells) reset() { c.next, c.held = 0, nil }
+func (c *customCells) reset() { c.next, c.held = 0, keptValues{} }
 
 func (c *customCells) columns() []column {
 	var cols []column

@@ -3,8 +3,14 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"deskhouse/source"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Custom fields that Zoho does not have any more, and columns that a field left
@@ -15,9 +21,12 @@ import (
 // kept reports whether a column's values outlive what its record says.
 func (c customColumn) kept() bool { return c.former || c.removed }
 
-// keptValues are the kept columns' values that a row holds, by column, as JSON
-// that the column's decoder reads.
-type keptValues map[string]string
+// keptValues are what a row holds for fields that are no more: by column, as JSON
+// that the column's decoder reads, and what did not fit one and stands in _extra.
+type keptValues struct {
+	byColumn map[string]string
+	extra    []source.Member // by API name
+}
 
 // keptOf reads what the rows about to be written hold in kept columns. Without
 // such columns it asks nothing.
@@ -31,6 +40,7 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 	if len(names) == 0 {
 		return nil, nil
 	}
+	exprs = append(exprs, `if(position(_extra, '"cf.') > 0, _extra, NULL)`)
 	var keys []source.Key
 	for i := range rows {
 		if rows[i].Record != nil {
@@ -40,7 +50,7 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 	t, held := l.res.Table, map[source.Key]keptValues{}
 	err := w.lookup(ctx, "read former custom fields of "+mainName(t), t, mainName(t), exprs, keys, func(row scanner) error {
 		var key keyScan
-		values := make([]*string, len(names))
+		values := make([]*string, len(names)+1)
 		dest := key.dest(t)
 		for i := range values {
 			dest = append(dest, &values[i])
@@ -48,19 +58,39 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 		if err := row.Scan(dest...); err != nil {
 			return err
 		}
-		for i, v := range values {
-			if v == nil {
-				continue
+		kept := keptValues{byColumn: map[string]string{}}
+		for i, name := range names {
+			if values[i] != nil {
+				kept.byColumn[name] = *values[i]
 			}
-			k := key.key(t)
-			if held[k] == nil {
-				held[k] = keptValues{}
-			}
-			held[k][names[i]] = *v
+		}
+		if extra := values[len(names)]; extra != nil {
+			kept.extra = l.keptExtra(*extra)
+		}
+		if len(kept.byColumn)+len(kept.extra) > 0 {
+			held[key.key(t)] = kept
 		}
 		return nil
 	})
 	return held, err
+}
+
+// keptExtra are the values of custom fields in an _extra that belong to no field
+// there is now. What cannot be read is not carried along.
+func (l *layout) keptExtra(extra string) []source.Member {
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal([]byte(extra), &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+		return nil
+	}
+	var kept []source.Member
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		api, custom := strings.CutPrefix(name, "cf.")
+		there := slices.ContainsFunc(l.custom, func(c customColumn) bool { return c.APIName == api && !c.kept() })
+		if custom && !there {
+			kept = append(kept, source.Member{Name: api, Value: string(members[name])})
+		}
+	}
+	return kept
 }
 
 // asJSON is the column as JSON text, NULL where it holds nothing.
