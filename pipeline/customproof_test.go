@@ -82,15 +82,18 @@ func (f *flow) change() {
 	f.sent[name][id] = value
 }
 
-// take has a field left alone from now on and returns what was last sent of it;
-// when it returns, that has been delivered.
+// take has a field left alone from now on and returns what was last sent of it.
+// When it returns, that has been delivered and applied: the flow stands still
+// for that moment, and goes on while the field itself is changed.
 func (f *flow) take(name string) map[uint64]string {
+	f.w.time.Sleep(*proofFlow)
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	delete(f.fields, name)
 	sent := f.sent[name]
 	delete(f.sent, name)
-	f.mu.Unlock()
-	f.w.time.Sleep(*proofFlow)
+	f.w.must(f.w.portal.Flush(f.w.t.Context()))
+	f.w.settled(f.w.t.Context())
 	return sent
 }
 
