@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the expected messages of the ba
 const samples = "../testdata/config"
 
 var environment = map[string]string{
-	"CLIENT_ID": "1000.CLIENT", "CLIENT_SECRET": "client-secret-in-env", "EMPTY": "", "WAREHOUSE_PASSWORD": "warehouse-password-in-env",
+	"CLIENT_ID": "1000.CLIENT", "CLIENT_SECRET": "client-secret-in-env", "EMPTY": "", "WAREHOUSE_PASSWORD": "warehouse-password-in-env", "SHORT": "fifteen-bytes-x",
 	"DESKHOUSE_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 }
 
@@ -167,13 +167,13 @@ func TestEverythingSample(t *testing.T) {
 		t.Errorf("warehouse %+v", p.Warehouse)
 	}
 	want := map[string]Table{
-		"tickets":             {true, HydrateAll, HistoryFull, 90 * time.Second},
-		"departments":         {true, HydrateChanged, HistoryMetadata, 6 * time.Hour},
-		"products":            {false, HydrateChanged, HistoryMetadata, 2 * time.Hour},
-		"organization_fields": {false, HydrateChanged, HistoryMetadata, 12 * time.Hour},
-		"contracts":           {true, HydrateOff, HistoryOff, 24 * time.Hour},
+		"tickets":             {true, HydrateAll, HistoryFull, 90 * time.Second, &Columns{Exclude: []string{"description", "contact_*"}, Hash: []string{"email"}}, &Departments{Only: []uint64{11, 12}}},
+		"departments":         {true, HydrateChanged, HistoryMetadata, 6 * time.Hour, nil, nil},
+		"products":            {false, HydrateChanged, HistoryMetadata, 2 * time.Hour, nil, nil},
+		"organization_fields": {false, HydrateChanged, HistoryMetadata, 12 * time.Hour, nil, nil},
+		"contracts":           {true, HydrateOff, HistoryOff, 24 * time.Hour, nil, &Departments{Except: []uint64{13}}},
 	}
-	if !reflect.DeepEqual(p.Tables, want) || p.Payload != PayloadReread || p.Bin.Poll != 30*time.Minute {
+	if !reflect.DeepEqual(p.Tables, want) || p.Payload != PayloadReread || p.Bin.Poll != 30*time.Minute || p.HashKey.Reveal() != "a-hash-key-of-some-length" {
 		t.Errorf("pipeline %+v", p)
 	}
 	// 02:30 in Berlin is skipped when summer time begins: robfig/cron goes on to the next Sunday.
@@ -192,7 +192,7 @@ func TestEverythingSample(t *testing.T) {
 // TestSecretsNeverPrinted prints a whole config in every way there is, and greps.
 func TestSecretsNeverPrinted(t *testing.T) {
 	var secrets []string
-	for _, v := range []string{"client-secret-in-env", "literal-refresh-token", "url-password", "warehouse-password-in-env", "nats-password", "000102030405"} {
+	for _, v := range []string{"client-secret-in-env", "literal-refresh-token", "url-password", "warehouse-password-in-env", "nats-password", "000102030405", "a-hash-key-of-some-length"} {
 		secrets = append(secrets, v, fmt.Sprintf("%x", v), fmt.Sprintf("%X", v))
 	}
 	c := load(t, "everything")

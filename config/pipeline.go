@@ -15,6 +15,8 @@ type Pipeline struct {
 	// Resync is the pipeline's own schedule, nil when only a command or the system's cron starts resyncs.
 	Resync *Resync `json:"resync,omitempty" yaml:"resync,omitempty"`
 	Bin    Bin     `json:"bin" yaml:"bin"`
+	// HashKey is the key of the keyed hashes, at least 16 bytes; empty only when no table has any.
+	HashKey Secret `json:"hash_key,omitzero" yaml:"hash_key,omitempty"`
 }
 
 // TableNames are the tables of a pipeline, in the order in which they are shown.
@@ -27,6 +29,9 @@ type Table struct {
 	History History `json:"history" yaml:"history"`
 	// Poll is the time between two polls, at least a second.
 	Poll time.Duration `json:"poll" yaml:"poll"`
+	// Columns and Departments are what of the table is stored, nil for all of it.
+	Columns     *Columns     `json:"columns,omitempty" yaml:"columns,omitempty"`
+	Departments *Departments `json:"departments,omitempty" yaml:"departments,omitempty"`
 }
 
 // Bin is how the recycle bin is read.
@@ -93,15 +98,17 @@ func pipelines(v value, defaults polls, stateDir string) map[string]Pipeline {
 }
 
 func pipeline(v value, defaults polls, stateDir string) Pipeline {
-	f := v.fields("connection", "warehouse", "tables", "payload", "resync", "bin")
+	f := v.fields("connection", "warehouse", "tables", "payload", "resync", "bin", "hash_key")
 	name, _ := f["connection"].required("the name of an entry under connections").text()
+	all := tables(f["tables"], defaults.tables)
 	return Pipeline{
 		Connection: name,
 		Warehouse:  warehouse(f["warehouse"], stateDir),
-		Tables:     tables(f["tables"], defaults.tables),
+		Tables:     all,
 		Payload:    choice(f["payload"], PayloadTrust, PayloadReread),
 		Resync:     resync(f["resync"]),
 		Bin:        Bin{Poll: f["bin"].fields("poll")["poll"].duration(defaults.bin, minPoll)},
+		HashKey:    hashKey(f["hash_key"], all),
 	}
 }
 
@@ -110,7 +117,7 @@ func tables(v value, polls map[string]time.Duration) map[string]Table {
 	all := make(map[string]Table, len(TableNames))
 	enabled := false
 	for _, name := range TableNames {
-		all[name] = table(f[name], polls[name])
+		all[name] = table(f[name], name, polls[name])
 		enabled = enabled || all[name].Enabled
 	}
 	if !enabled {
@@ -120,16 +127,18 @@ func tables(v value, polls map[string]time.Duration) map[string]Table {
 }
 
 // table reads false, true or an object; a table that is not named is on with its defaults.
-func table(v value, poll time.Duration) Table {
+func table(v value, name string, poll time.Duration) Table {
 	t := Table{Enabled: true, Hydrate: HydrateChanged, History: HistoryMetadata, Poll: poll}
 	if on, ok := v.asBool(); ok {
 		t.Enabled = on
 		return t
 	}
-	f := v.fields("enabled", "hydrate", "history", "poll")
+	f := v.fields("enabled", "hydrate", "history", "poll", "columns", "departments")
 	t.Enabled = f["enabled"].boolean(true)
 	t.Hydrate = choice(f["hydrate"], HydrateChanged, HydrateOff, HydrateAll)
 	t.History = choice(f["history"], HistoryMetadata, HistoryOff, HistoryFull)
 	t.Poll = f["poll"].duration(poll, minPoll)
+	t.Columns = columns(f["columns"])
+	t.Departments = departments(f["departments"], name)
 	return t
 }
