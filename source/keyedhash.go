@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,4 +102,17 @@ func plain(kind Kind, raw string) string {
 		_ = value.Canonicalize(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) // else as sent
 	}
 	return string(value)
+}
+
+// isHashed reports whether a value is what value makes of one.
+func isHashed(raw string) bool {
+	if texts, ok := ParseStrings(raw); ok {
+		return !slices.ContainsFunc(texts, func(t string) bool { return t != "" && !isHash(t) })
+	}
+	text, ok := ParseString(raw)
+	return ok && isHash(text)
+}
+
+func isHash(text string) bool {
+	return len(text) == 2*hashBytes && strings.Trim(text, "0123456789abcdef") == ""
 }

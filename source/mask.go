@@ -116,9 +116,9 @@ func (m *Mask) ofCustom(apiName string) treatment {
 	return t
 }
 
-// masksCustom reports whether any pattern may mean a custom field.
-func (m *Mask) masksCustom() bool {
-	return slices.ContainsFunc(m.patterns, func(p pattern) bool {
+// MasksCustom reports whether custom fields may be left out or hashed.
+func (m *Mask) MasksCustom() bool {
+	return m != nil && slices.ContainsFunc(m.patterns, func(p pattern) bool {
 		return strings.EqualFold(p.text, "cf") || p.mayBeCustom()
 	})
 }
@@ -146,7 +146,20 @@ const null = "null"
 // Record returns the record as it may be stored. A value that is left out is
 // null there, but its key counts as present: it is not missing, so nothing need
 // be read again. The given record is not changed, and its text is shared.
-func (m *Mask) Record(r *Record) *Record {
+func (m *Mask) Record(r *Record) *Record { return m.apply(r, m.value) }
+
+// Stored is Record for a record that was stored already, under this selection or
+// an earlier one: what is a hash there stays the hash it is.
+func (m *Mask) Stored(r *Record) *Record {
+	return m.apply(r, func(t treatment, kind Kind, raw string) string {
+		if t == hashed && isHashed(raw) {
+			return raw
+		}
+		return m.value(t, kind, raw)
+	})
+}
+
+func (m *Mask) apply(r *Record, value func(treatment, Kind, string) string) *Record {
 	if m == nil || r == nil {
 		return r
 	}
@@ -154,16 +167,16 @@ func (m *Mask) Record(r *Record) *Record {
 	c.vals, c.own = slices.Clone(r.vals), null
 	for i, t := range m.fields {
 		if t != keep && r.Present.Has(i) {
-			c.put(i, m.value(t, r.Resource.Fields[i].Kind, r.Value(i)))
+			c.put(i, value(t, r.Resource.Fields[i].Kind, r.Value(i)))
 		}
 	}
-	if m.masksCustom() {
-		m.customOf(&c)
+	if m.MasksCustom() {
+		m.customOf(&c, value)
 	}
 	c.Extra = nil
 	for _, e := range r.Extra {
 		if t := m.unknown(e.Name); t != excluded {
-			c.Extra = append(c.Extra, Member{e.Name, m.value(t, KindJSON, e.Value)})
+			c.Extra = append(c.Extra, Member{e.Name, value(t, KindJSON, e.Value)})
 		}
 	}
 	c.Fingerprint = fingerprint(&c)
@@ -196,7 +209,7 @@ func (r *Record) put(i int, value string) {
 }
 
 // customOf masks the members of cf, and its text.
-func (m *Mask) customOf(c *Record) {
+func (m *Mask) customOf(c *Record, value func(treatment, Kind, string) string) {
 	i := c.Resource.custom
 	if i < 0 || IsNull(c.Value(i)) {
 		return
@@ -213,7 +226,7 @@ func (m *Mask) customOf(c *Record) {
 		if t == excluded {
 			continue
 		}
-		member.Value = m.value(t, KindString, member.Value)
+		member.Value = value(t, KindString, member.Value)
 		c.Custom = append(c.Custom, member)
 		if len(text) > 1 {
 			text = append(text, ',')

@@ -86,7 +86,7 @@ func (t *maskedText) treatment(child *node, path, raw string) treatment {
 	case child == nil || child.field < 0 && child.children != nil && raw != null:
 		return t.m.unknown(path)
 	case child.skip, child.field >= 0 && child.field == t.m.res.custom:
-		if t.m.masksCustom() { // customFields has labels for names: it cannot be told which is which
+		if t.m.MasksCustom() { // customFields has labels for names: it cannot be told which is which
 			return excluded
 		}
 	case child.field >= 0:

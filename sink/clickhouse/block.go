@@ -61,7 +61,7 @@ func newBlock(l *layout, reg source.Register, org uint64) *block {
 	b := &block{layout: l, reg: reg, org: org, cf: customIndex(l.res), digest: xxhash.New()}
 	b.keys.byName = byName(l.res.Table)
 	for _, i := range l.fields(reg) {
-		b.fields = append(b.fields, newFieldCells(i, &l.res.Fields[i]))
+		b.fields = append(b.fields, l.fieldCells(i))
 	}
 	if reg == source.Content {
 		b.custom = newCustomBlock(l.custom).withFormer(l.custom)

@@ -32,7 +32,7 @@ func (w *Warehouse) carryOver(ctx context.Context, l *layout, name string, rows 
 }
 
 // fromHeld are the state columns that travel with the content.
-var fromHeld = []string{"_content_as_of", "_content_rank", "_content_hash", "_content_modified"}
+var fromHeld = []string{"_content_as_of", "_content_rank", "_content_hash", "_content_modified", "_left_out"}
 
 func carrySQL(database string, org uint64, l *layout, into string) string {
 	t := l.res.Table

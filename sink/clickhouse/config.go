@@ -51,6 +51,9 @@ type Config struct {
 	// Layout is the layout of main tables that are made from now on, by Prepare
 	// or by a rebuild.
 	Layout Layout
+	// Select is what of each table is stored; nil for all of it. Records come
+	// masked already: here it shapes the columns.
+	Select map[source.Table]*source.Mask
 	Logger zerolog.Logger
 }
 

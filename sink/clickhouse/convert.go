@@ -37,7 +37,8 @@ func (w *Warehouse) convert(ctx context.Context, from *layout, retired map[strin
 			if err != nil {
 				return fmt.Errorf("row %s: %w", out.Key, err)
 			}
-			out.Record = rec
+			out.Record = from.mask.Stored(rec)
+			out.LeftOut = out.LeftOut || out.Record.LeftOut
 		}
 		return each(out)
 	}, tables...)

@@ -28,7 +28,8 @@ type customColumn struct {
 	name    string // column name
 	typ     string // the column's ClickHouse type
 	former  bool
-	removed bool // never with former
+	removed bool   // never with former
+	keyID   string // of a column of keyed hashes, "" else
 }
 
 const (
@@ -45,7 +46,11 @@ func (c customColumn) comment() string {
 	case c.removed:
 		prefix = removedMark
 	}
-	return fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), labelText(c.Label))
+	text := fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), labelText(c.Label))
+	if c.keyID != "" {
+		return hashComment(c.keyID, text)
+	}
+	return text
 }
 
 // labelText quotes a label that begins as a quoted one, or ends as a mark, or
@@ -74,8 +79,7 @@ func (c customColumn) column() column {
 // parseCustom reads a column back. ok is false for a column that is none of
 // ours, or whose type somebody changed to one that its values do not fit.
 func parseCustom(c haveColumn) (customColumn, bool) {
-	comment, _ := splitRetired(c.comment)
-	comment, _ = splitPending(comment)
+	keyID, comment := splitHash(c.comment)
 	rest, former := strings.CutPrefix(comment, formerMark)
 	rest, removed := strings.CutPrefix(rest, removedMark)
 	if !former && !removed {
@@ -88,11 +92,14 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 	zohoType, rest, ok2 := cutQuoted(strings.TrimPrefix(rest, " of type "))
 	label, ok3 := strings.CutPrefix(rest, ": ")
 	typ := customType(zohoType)
+	if keyID != "" {
+		typ = typeString
+	}
 	if !ok1 || !ok2 || !ok3 || bareType(typ) != bareType(c.typ) {
 		return customColumn{}, false
 	}
 	return customColumn{CustomField: source.CustomField{APIName: api, Label: parseLabel(label), Type: zohoType},
-		name: c.name, typ: typ, former: former, removed: removed}, true
+		name: c.name, typ: typ, former: former, removed: removed, keyID: keyID}, true
 }
 
 // customOf reads back all custom columns of a table, in its order.
@@ -126,31 +133,34 @@ type customPlan struct {
 // planCustom compares the columns there are with the fields there should be.
 // taken holds all column names of the table. It is deterministic: fields are
 // taken in order of their API names. Columns of fields that are not mentioned
-// stay as they are.
-func planCustom(have []customColumn, fields []source.CustomField, taken map[string]bool) customPlan {
-	p := customPlan{custom: slices.Clone(have), again: map[string]bool{}}
-	fields = slices.Clone(fields)
+// stay as they are. Of fields that m leaves out nothing is planned.
+func planCustom(m *source.Mask, have []customColumn, fields []source.CustomField, taken map[string]bool) customPlan {
+	p := customPlan{custom: customSelected(m, have), again: map[string]bool{}}
+	fields = fieldsSelected(m, fields)
 	slices.SortFunc(fields, func(a, b source.CustomField) int { return cmp.Compare(a.APIName, b.APIName) })
 	fields = slices.CompactFunc(fields, func(a, b source.CustomField) bool { return a.APIName == b.APIName })
 	for _, f := range fields {
 		f.Label = strings.ToValidUTF8(f.Label, "\uFFFD")
-		p.field(f, taken)
+		want := customColumn{CustomField: f, name: columnName(f.APIName), typ: customType(f.Type)}
+		if m.HashesCustom(f.APIName) {
+			want.name, want.typ, want.keyID = want.name+hashSuffix, typeString, m.KeyID()
+		}
+		p.field(want, taken)
 	}
 	return p
 }
 
-func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
-	want := customType(f.Type)
+func (p *customPlan) field(want customColumn, taken map[string]bool) {
 	found := false
 	for i := range p.custom {
 		c := &p.custom[i]
-		if c.APIName != f.APIName {
+		if c.APIName != want.APIName {
 			continue
 		}
 		next := *c
-		next.former, next.removed = found || c.typ != want, false
+		next.former, next.removed = found || c.typ != want.typ, false
 		if !next.former {
-			found, next.CustomField = true, f
+			found, next.CustomField = true, want.CustomField
 		}
 		if next != *c {
 			p.again[c.name] = c.former && !next.former
@@ -159,10 +169,10 @@ func (p *customPlan) field(f source.CustomField, taken map[string]bool) {
 		}
 	}
 	if !found {
-		added := customColumn{CustomField: f, name: freeName(columnName(f.APIName), taken), typ: want}
-		taken[added.name] = true
-		p.custom = append(p.custom, added)
-		p.add = append(p.add, added)
+		want.name = freeName(want.name, taken)
+		taken[want.name] = true
+		p.custom = append(p.custom, want)
+		p.add = append(p.add, want)
 	}
 }
 

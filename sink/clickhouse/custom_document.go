@@ -31,7 +31,7 @@ func (w *Warehouse) giveCustom(ctx context.Context, s shadow, fields []source.Cu
 	for _, c := range s.layout.mainTable().columns {
 		taken[c.name] = true
 	}
-	p := planCustom(s.layout.custom, fields, taken)
+	p := planCustom(s.layout.mask, s.layout.custom, fields, taken)
 	next := *s.layout
 	next.custom = p.custom
 	if err := w.alterCustom(ctx, &next, s.name, p); err != nil {

@@ -22,7 +22,7 @@ func (w *Warehouse) EnsureCustomFields(ctx context.Context, t source.Table, fiel
 	if l.document {
 		return nil, w.ensureForColumns(ctx, t, fields)
 	}
-	return w.changeCustom(ctx, l, func(have haveTable) customPlan { return planCustom(customOf(have), fields, have.taken()) })
+	return w.changeCustom(ctx, l, func(have haveTable) customPlan { return planCustom(l.mask, customOf(have), fields, have.taken()) })
 }
 
 // RemoveCustomFields marks the columns of fields that Zoho has no more. They
@@ -36,7 +36,7 @@ func (w *Warehouse) RemoveCustomFields(ctx context.Context, t source.Table, gone
 	if err != nil || !l.res.HasCustom() {
 		return err
 	}
-	_, err = w.changeCustom(ctx, l, func(have haveTable) customPlan { return planRemoved(customOf(have), gone) })
+	_, err = w.changeCustom(ctx, l, func(have haveTable) customPlan { return planRemoved(customSelected(l.mask, customOf(have)), gone) })
 	return err
 }
 

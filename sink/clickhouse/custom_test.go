@@ -158,8 +158,8 @@ func TestPlanCustomIsDeterministicAndStable(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(t, "rounds") {
 			fields := rapid.SliceOfNDistinct(field, 0, 6, func(f source.CustomField) string { return f.APIName }).Draw(t, "fields")
 			shuffled := rapid.Permutation(fields).Draw(t, "order")
-			p := planCustom(have, fields, copied(taken))
-			if q := planCustom(have, shuffled, copied(taken)); !slices.Equal(p.custom, q.custom) {
+			p := planCustom(nil, have, fields, copied(taken))
+			if q := planCustom(nil, have, shuffled, copied(taken)); !slices.Equal(p.custom, q.custom) {
 				t.Fatalf("order matters: %v, %v", p.custom, q.custom)
 			}
 			checkPlan(t, p, fields)
@@ -167,7 +167,7 @@ func TestPlanCustomIsDeterministicAndStable(t *testing.T) {
 			for _, c := range p.add {
 				taken[c.name] = true
 			}
-			if again := planCustom(have, fields, copied(taken)); len(again.add)+len(again.comment) > 0 {
+			if again := planCustom(nil, have, fields, copied(taken)); len(again.add)+len(again.comment) > 0 {
 				t.Fatalf("not settled: %+v", again)
 			}
 		}

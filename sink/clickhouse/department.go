@@ -51,8 +51,8 @@ func (w *Warehouse) VisibleIn(ctx context.Context, t source.Table) (map[uint64]u
 	if ofDepartment(t) {
 		of = "ifNull(" + departmentColumn + ", 0)"
 	}
-	sql := fmt.Sprintf("SELECT %s AS department, count() FROM %s FINAL WHERE org_id = %d AND _is_deleted = 0 GROUP BY department",
-		of, qualified(w.cfg.Database, mainName(t)), w.cfg.OrgID)
+	sql := fmt.Sprintf("SELECT %s AS department, count() FROM %s FINAL WHERE org_id = %d AND %s GROUP BY department",
+		of, qualified(w.cfg.Database, mainName(t)), w.cfg.OrgID, shown)
 	visible := map[uint64]uint64{}
 	err := w.scan(ctx, "count rows by department of "+mainName(t), sql, nil, func(row scanner) error {
 		var id, n uint64

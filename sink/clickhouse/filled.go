@@ -36,7 +36,7 @@ func (w *Warehouse) Filled(ctx context.Context, t source.Table, keys []source.Ke
 			return err
 		}
 		if asOf > 0 {
-			filled[k.key(t)] = set.Union(known).Union(l.filledExtra(extra)).Union(l.filledMembers(members))
+			filled[k.key(t)] = set.Union(known).Union(l.filledExtra(extra)).Union(l.filledMembers(members)).Without(l.unselected())
 		}
 		return nil
 	})
@@ -62,8 +62,8 @@ func (l *layout) filledExprs() []string {
 		words[i>>6] = append(words[i>>6], fmt.Sprintf("bitShiftLeft(toUInt64(%s), %d)", condition, i&63))
 	}
 	for _, i := range l.fields(source.Content) {
-		f := &l.res.Fields[i]
-		add(i, holdsValue(f.Columns()[0], f.Kind))
+		c := l.columnsOf(i)[0]
+		add(i, holdsValue(c, l.res.Fields[i].Kind == source.KindJSON && !l.mask.Hashes(i)))
 	}
 	if i := customIndex(l.res); i >= 0 && len(l.custom) > 0 {
 		add(i, l.holdsCustom())
@@ -78,21 +78,18 @@ func (l *layout) filledExprs() []string {
 	return exprs
 }
 
-// holdsValue is 1 for a column that holds a value; KindJSON columns hold the
-// JSON text, so an empty text is its two quotes there. Of parallel arrays any
-// one tells.
-func holdsValue(col string, k source.Kind) string {
-	switch typ, _ := columnType(k); {
-	case k == source.KindObjects:
-		return fmt.Sprintf("notEmpty(%s)", ident(col))
-	case k == source.KindJSON:
-		return fmt.Sprintf(`ifNull(%s NOT IN ('""', '[]'), 0)`, ident(col))
-	case typ == typeString, typ == typeEnum:
-		return fmt.Sprintf("ifNull(%s != '', 0)", ident(col))
-	case typ == typeIDs, typ == typeStrings:
-		return fmt.Sprintf("notEmpty(%s)", ident(col))
+// holdsValue is 1 for a column that holds a value. One of JSON text has an
+// empty text as its two quotes. Of parallel arrays any one tells.
+func holdsValue(c column, json bool) string {
+	switch {
+	case json:
+		return fmt.Sprintf(`ifNull(%s NOT IN ('""', '[]'), 0)`, ident(c.name))
+	case c.typ == typeString, c.typ == typeEnum:
+		return fmt.Sprintf("ifNull(%s != '', 0)", ident(c.name))
+	case isArray(c.typ):
+		return fmt.Sprintf("notEmpty(%s)", ident(c.name))
 	}
-	return fmt.Sprintf("isNotNull(%s)", ident(col))
+	return fmt.Sprintf("isNotNull(%s)", ident(c.name))
 }
 
 // holdsCustom is 1 when any custom field does that Zoho still has. What kept
@@ -150,7 +147,10 @@ func (l *layout) filledExtra(extra string) source.FieldSet {
 // extraField is the content field that a member of _extra belongs to, -1 for
 // keys the catalog does not know.
 func (l *layout) extraField(name string) int {
-	if strings.HasPrefix(name, "cf.") {
+	if api, custom := strings.CutPrefix(name, "cf."); custom {
+		if l.mask.ExcludesCustom(api) {
+			return -1
+		}
 		return customIndex(l.res)
 	}
 	for _, i := range l.res.In(source.Content) {

@@ -29,7 +29,7 @@ func (w *Warehouse) Heads(ctx context.Context, t source.Table, keys []source.Key
 }
 
 var headExprs = []string{"_is_deleted = 1", "toUnixTimestamp64Milli(_deleted_at)", "_version",
-	"_content_as_of", "_content_rank", "_content_hash", "_content_modified", "_life_as_of", "_life_rank", "_life_hash"}
+	"_content_as_of", "_content_rank", "_content_hash", "_content_modified", "_life_as_of", "_life_rank", "_life_hash", "_left_out = 1"}
 
 // headScan receives headExprs.
 type headScan struct {
@@ -41,7 +41,7 @@ func (s *headScan) dest() []any {
 	h := &s.h
 	return []any{&h.Deleted, &s.deletedAt, &h.Version,
 		&h.Content.AsOf, (*uint8)(&h.Content.Rank), &h.Content.Hash, &h.Modified,
-		&h.Life.AsOf, (*uint8)(&h.Life.Rank), &h.Life.Hash}
+		&h.Life.AsOf, (*uint8)(&h.Life.Rank), &h.Life.Hash, &h.LeftOut}
 }
 
 func (s *headScan) head() source.Head {

@@ -37,7 +37,7 @@ func (w *Warehouse) keys(ctx context.Context, op string, t source.Table, sql str
 
 // Counts returns how many rows a table shows and how many are deleted.
 func (w *Warehouse) Counts(ctx context.Context, t source.Table) (visible, deleted uint64, err error) {
-	sql := fmt.Sprintf("SELECT countIf(_is_deleted = 0), countIf(_is_deleted = 1) FROM %s FINAL WHERE org_id = %d",
+	sql := fmt.Sprintf("SELECT countIf("+shown+"), countIf(_is_deleted = 1) FROM %s FINAL WHERE org_id = %d",
 		qualified(w.cfg.Database, mainName(t)), w.cfg.OrgID)
 	err = w.scan(ctx, "count rows of "+mainName(t), sql, nil, func(row scanner) error { return row.Scan(&visible, &deleted) })
 	return visible, deleted, err

@@ -11,7 +11,8 @@ import (
 // with, which stays valid because columns are only ever added.
 type layout struct {
 	res     *source.Resource
-	custom  []customColumn // all cf_* columns, in the table's order
+	custom  []customColumn // all cf_* columns that are selected, in the table's order
+	mask    *source.Mask   // what is left out or hashed
 	pending pendingColumns
 	moved   []string // main columns whose values this release stores elsewhere
 	// document: content stands in doc, but for the pinned fields.
@@ -20,9 +21,9 @@ type layout struct {
 
 // layout is a table's columns as the configuration wants them.
 func (c Config) layout(t source.Table, custom []customColumn) *layout {
-	l := &layout{res: source.Lookup(t), document: c.Layout == LayoutDocument}
+	l := &layout{res: source.Lookup(t), document: c.Layout == LayoutDocument, mask: c.Select[t]}
 	if !l.document {
-		l.custom = custom
+		l.custom = customSelected(l.mask, custom)
 	}
 	return l
 }
@@ -81,7 +82,7 @@ func (l *layout) fields(reg source.Register) []int {
 	var in []int
 	for _, i := range l.res.In(reg) {
 		f := l.res.Fields[i]
-		if f.Kind == source.KindCustom || isKey(l.res.Table, f) || l.document && reg == source.Content && !l.isPinned(i) {
+		if f.Kind == source.KindCustom || isKey(l.res.Table, f) || l.mask.Excludes(i) || l.document && reg == source.Content && !l.isPinned(i) {
 			continue
 		}
 		in = append(in, i)
@@ -92,7 +93,7 @@ func (l *layout) fields(reg source.Register) []int {
 func (l *layout) fieldColumns(reg source.Register) []column {
 	var cols []column
 	for _, i := range l.fields(reg) {
-		cols = append(cols, catalogColumns(l.res.Table, &l.res.Fields[i])...)
+		cols = append(cols, l.columnsOf(i)...)
 	}
 	return cols
 }
@@ -151,6 +152,7 @@ var state = []column{
 	{name: "_life_as_of", typ: typeMillis, comment: "Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed"},
 	{name: "_life_rank", typ: typeFlag, comment: "Evidence of _is_deleted"},
 	{name: "_life_hash", typ: typeID, comment: "Tie-breaker of _is_deleted"},
+	leftOutColumn,
 }
 
 // sideState are the own columns of listed and detail tables.
@@ -160,6 +162,7 @@ var sideState = []column{
 	{name: "_as_of", typ: typeMillis, comment: "Latest instant these columns are known to hold, ms since 1970 (UTC)"},
 	{name: "_rank", typ: typeFlag, comment: "Evidence: 1 list, 2 bin, 3 search, 4 webhook, 5 get"},
 	{name: "_hash", typ: typeID, comment: "Fingerprint of these columns"},
+	leftOutColumn,
 }
 
 var (

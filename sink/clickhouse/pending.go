@@ -106,7 +106,7 @@ func (l *layout) withPending(all []source.PendingColumn) *layout {
 	p := &next.pending
 	for reg := range p.fields {
 		for _, i := range l.fields(source.Register(reg)) {
-			if slices.ContainsFunc(l.res.Fields[i].Columns(), func(col string) bool { return p.has(source.Register(reg), col) }) {
+			if slices.ContainsFunc(l.columnsOf(i), func(c column) bool { return p.has(source.Register(reg), c.name) }) {
 				p.fields[reg] = append(p.fields[reg], i)
 			}
 		}

@@ -22,8 +22,9 @@ const (
 	MakeView       StepKind = "make view"
 
 	ChangeType StepKind = "change type"
-	SetAside   StepKind = "set aside" // rename a table that cannot be altered, so that it is made anew
-	Rebuild    StepKind = "rebuild"   // by a resync: see Step.Command
+	ChangeKey  StepKind = "change key" // of a column of keyed hashes
+	SetAside   StepKind = "set aside"  // rename a table that cannot be altered, so that it is made anew
+	Rebuild    StepKind = "rebuild"    // by a resync: see Step.Command
 	DropColumn StepKind = "drop column"
 	DropTable  StepKind = "drop table" // or a view or dictionary
 )
@@ -116,6 +117,10 @@ func (d difference) steps() []Step {
 	var retype []Step
 	for _, c := range d.want.columns {
 		h, exists := d.have.column(c.name)
+		if step, changed := d.changeKey(h, c); changed {
+			retype = append(retype, step)
+			continue
+		}
 		_, retired := splitRetired(h.comment)
 		if (!exists || retired) && d.want.fed && d.have.rows > 0 && c.isData() {
 			c = c.pending()

@@ -26,7 +26,7 @@ const fieldMark = "Zoho Desk "
 // that people added have other comments and are left alone.
 func made(c haveColumn) bool {
 	text, retired := splitRetired(c.comment)
-	for _, prefix := range []string{fieldMark, customMark, formerMark, removedMark} {
+	for _, prefix := range []string{fieldMark, customMark, formerMark, removedMark, hashMark} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}
@@ -55,7 +55,7 @@ func (l *layout) movedIn(have haveTable) []string {
 func (l *layout) stores(path string) bool {
 	return slices.ContainsFunc(l.fields(source.Content), func(i int) bool {
 		name := l.res.Fields[i].Name
-		return name == path || strings.HasPrefix(name, path+".")
+		return !l.mask.Hashes(i) && (name == path || strings.HasPrefix(name, path+"."))
 	})
 }
 

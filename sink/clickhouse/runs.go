@@ -69,7 +69,7 @@ func (w *Warehouse) Absent(ctx context.Context, run string, t source.Table, befo
 
 func absentSQL(database string, org uint64, t source.Table, run string) string {
 	keys := idents(keyNames(t))
-	return keysSQL(database, org, t, fmt.Sprintf("_is_deleted = 0 AND greatest(_content_as_of, _life_as_of) < {before:Int64} AND (%s) NOT IN (SELECT %s FROM %s WHERE table = {table:String})",
+	return keysSQL(database, org, t, fmt.Sprintf(shown+" AND greatest(_content_as_of, _life_as_of) < {before:Int64} AND (%s) NOT IN (SELECT %s FROM %s WHERE table = {table:String})",
 		keys, keys, qualified(database, run)))
 }
 

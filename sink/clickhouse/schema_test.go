@@ -16,7 +16,7 @@ import (
 
 // someCustom are custom fields for golden files: names that collide, need
 // quoting or are not Latin.
-var someCustom = planCustom(nil, []source.CustomField{
+var someCustom = planCustom(nil, nil, []source.CustomField{
 	{APIName: "cf_region", Label: "Region", Type: "Picklist"},
 	{APIName: "cf_Region", Label: "Re'gion \\ `x`", Type: "Text"},
 	{APIName: "cf_größe", Label: "Größe 😀", Type: "Number"},

@@ -35,18 +35,21 @@ func (b *block) addSide(row *source.SideRow, epoch uint64) {
 type sideCells struct {
 	version, epoch, hashes []uint64
 	asOf                   []int64
-	rank                   []uint8
+	rank, leftOut          []uint8
 }
 
 func (s *sideCells) add(row *source.SideRow, epoch uint64) {
 	s.version, s.epoch = append(s.version, sideVersion(row.Stamp)), append(s.epoch, epoch)
 	s.asOf, s.rank, s.hashes = append(s.asOf, row.Stamp.AsOf), append(s.rank, uint8(row.Stamp.Rank)), append(s.hashes, row.Stamp.Hash)
+	s.leftOut = append(s.leftOut, bit(row.Record.LeftOut))
 }
 
-func (s *sideCells) slices() []any { return []any{s.version, s.epoch, s.asOf, s.rank, s.hashes} }
+func (s *sideCells) slices() []any {
+	return []any{s.version, s.epoch, s.asOf, s.rank, s.hashes, s.leftOut}
+}
 
 func (s *sideCells) reset() {
-	*s = sideCells{version: s.version[:0], epoch: s.epoch[:0], hashes: s.hashes[:0], asOf: s.asOf[:0], rank: s.rank[:0]}
+	*s = sideCells{version: s.version[:0], epoch: s.epoch[:0], hashes: s.hashes[:0], asOf: s.asOf[:0], rank: s.rank[:0], leftOut: s.leftOut[:0]}
 }
 
 // sideVersion orders rows as their stamps do: 44 bits of milliseconds, 3 of

@@ -41,8 +41,11 @@ func newStoredRow(l *layout, retired map[string]string) *storedRow {
 		if isKey(l.res.Table, *f) || !slices.Contains(l.fields(source.Content), i) {
 			continue
 		}
-		v := storedValue{path: strings.Split(f.Name, "."), columns: catalogColumns(l.res.Table, f), elements: f.Elements}
+		v := storedValue{path: strings.Split(f.Name, "."), columns: l.columnsOf(i), elements: f.Elements}
 		v.json = jsonOf(l.res.Table, f, v.columns[0].typ)
+		if l.mask.Hashes(i) {
+			v.elements, v.json = nil, customJSON(v.columns[0].typ)
+		}
 		r.values = append(r.values, v)
 	}
 	for _, former := range []bool{false, true} {

@@ -56,7 +56,7 @@ func (l *layout) follow(all bool) *follower {
 	f := &follower{}
 	always := l.res.Tracked()
 	for _, i := range l.fields(source.Content) {
-		if field := &l.res.Fields[i]; all && !field.Foreign || slices.Contains(always, i) {
+		if all && !l.res.Fields[i].Foreign || slices.Contains(always, i) {
 			f.field(l, i)
 		}
 	}
@@ -70,11 +70,10 @@ func (l *layout) follow(all bool) *follower {
 // field follows one field. The names of other records in an array of objects are
 // not the record's own, and what fills a pending column is no change.
 func (f *follower) field(l *layout, i int) {
-	field := &l.res.Fields[i]
-	c := newFieldCells(i, field)
+	c, elements := l.fieldCells(i), l.res.Fields[i].Elements
 	f.fields = append(f.fields, c)
-	for n, col := range catalogColumns(l.res.Table, field) {
-		own := len(field.Elements) == 0 || !field.Elements[n].Foreign
+	for n, col := range l.columnsOf(i) {
+		own := l.mask.Hashes(i) || len(elements) == 0 || !elements[n].Foreign
 		if own && !l.pending.has(source.Content, col.name) {
 			f.shown, f.columns = append(f.shown, c.columns[n]), append(f.columns, col)
 		}

@@ -33,8 +33,8 @@ func unhydratedSQL(database string, org uint64, t source.Table) string {
 	keys := keyNames(t)
 	where := fmt.Sprintf("org_id = %d", org)
 	return fmt.Sprintf("SELECT %[1]s FROM (\n"+
-		"SELECT %[1]s, _content_as_of AS content, toInt64(0) AS detail FROM %[2]s FINAL WHERE %[3]s AND _is_deleted = 0 AND _content_as_of > {since:Int64}\n"+
-		"UNION ALL\nSELECT %[1]s, toInt64(0), _as_of FROM %[4]s WHERE %[3]s AND _as_of > {since:Int64}\n"+
-		") GROUP BY %[1]s HAVING max(content) > max(detail) ORDER BY max(content) DESC, %[1]s LIMIT {limit:UInt64}\nSETTINGS max_bytes_before_external_group_by = %[5]d",
-		idents(keys), qualified(database, mainName(t)), where, qualified(database, sideName(t, source.Detail)), spillBytes)
+		"SELECT %[1]s, _content_as_of AS content, toInt64(0) AS detail, toUInt64(0) AS version FROM %[2]s FINAL WHERE %[3]s AND %[6]s AND _content_as_of > {since:Int64}\n"+
+		"UNION ALL\nSELECT %[1]s, toInt64(0), if(_left_out = 1, 0, _as_of), _version FROM %[4]s WHERE %[3]s AND _as_of > {since:Int64}\n"+
+		") GROUP BY %[1]s HAVING max(content) > argMax(detail, version) ORDER BY max(content) DESC, %[1]s LIMIT {limit:UInt64}\nSETTINGS max_bytes_before_external_group_by = %[5]d",
+		idents(keys), qualified(database, mainName(t)), where, qualified(database, sideName(t, source.Detail)), spillBytes, shown)
 }

@@ -28,7 +28,7 @@ func (l *layout) currentView(database string, names nameTables) view {
 		cols = append(cols, names.after(database, c.name)...)
 	}
 	return view{name: string(l.res.Table), columns: cols,
-		from:    fmt.Sprintf("FROM %s FINAL\nWHERE _is_deleted = 0", qualified(database, mainName(l.res.Table))),
+		from:    fmt.Sprintf("FROM %s FINAL\nWHERE "+shown, qualified(database, mainName(l.res.Table))),
 		comment: "Zoho Desk " + string(l.res.Table) + ", one row for each record that exists now."}
 }
 

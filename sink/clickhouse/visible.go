@@ -10,5 +10,5 @@ import (
 // keys; for tables that are small. It needs no Prepare: ErrMissing says that
 // table or database are not there.
 func (w *Warehouse) VisibleKeys(ctx context.Context, t source.Table) ([]source.Key, error) {
-	return w.keys(ctx, "list keys of "+mainName(t), t, keysSQL(w.cfg.Database, w.cfg.OrgID, t, "_is_deleted = 0"), nil)
+	return w.keys(ctx, "list keys of "+mainName(t), t, keysSQL(w.cfg.Database, w.cfg.OrgID, t, shown), nil)
 }

@@ -96,6 +96,7 @@ type stateCells struct {
 	lifeAsOf        []int64
 	lifeRank        []uint8
 	lifeHash        []uint64
+	leftOut         []uint8
 }
 
 func (s *stateCells) add(row *source.Row, epoch uint64) {
@@ -113,18 +114,19 @@ func (s *stateCells) add(row *source.Row, epoch uint64) {
 	s.lifeAsOf = append(s.lifeAsOf, row.Life.AsOf)
 	s.lifeRank = append(s.lifeRank, uint8(row.Life.Rank))
 	s.lifeHash = append(s.lifeHash, row.Life.Hash)
+	s.leftOut = append(s.leftOut, bit(row.LeftOut))
 }
 
 func (s *stateCells) slices() []any {
 	return []any{s.deleted, s.deletedAt.cells, s.version, s.epoch, s.contentAsOf, s.contentRank, s.contentHash,
-		s.contentModified, s.lifeAsOf, s.lifeRank, s.lifeHash}
+		s.contentModified, s.lifeAsOf, s.lifeRank, s.lifeHash, s.leftOut}
 }
 
 func (s *stateCells) reset() {
 	s.deletedAt.reset()
 	*s = stateCells{deleted: s.deleted[:0], deletedAt: s.deletedAt, version: s.version[:0], epoch: s.epoch[:0],
 		contentAsOf: s.contentAsOf[:0], contentRank: s.contentRank[:0], contentHash: s.contentHash[:0],
-		contentModified: s.contentModified[:0], lifeAsOf: s.lifeAsOf[:0], lifeRank: s.lifeRank[:0], lifeHash: s.lifeHash[:0]}
+		contentModified: s.contentModified[:0], lifeAsOf: s.lifeAsOf[:0], lifeRank: s.lifeRank[:0], lifeHash: s.lifeHash[:0], leftOut: s.leftOut[:0]}
 }
 
 // deletedAt is the time of deletion, nil for a row that is not deleted, brought

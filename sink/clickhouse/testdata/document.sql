@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -60,7 +61,7 @@ AS SELECT
     `doc`,
     `_extra`
 FROM `desk`.`organization_fields_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk organization_fields, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`departments_all`
@@ -87,6 +88,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`departments_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -119,7 +121,7 @@ AS SELECT
     `doc`,
     `_extra`
 FROM `desk`.`departments_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk departments, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`products_all`
@@ -147,6 +149,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`products_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -183,7 +186,7 @@ AS SELECT
     `doc`,
     `_extra`
 FROM `desk`.`products_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk products, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`contracts_all`
@@ -215,6 +218,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`contracts_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -261,7 +265,7 @@ AS SELECT
     `doc`,
     `_extra`
 FROM `desk`.`contracts_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk contracts, one row for each record that exists now.';
 
 CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
@@ -304,6 +308,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`tickets_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -372,13 +377,13 @@ AS SELECT
     `doc`,
     `_extra`
 FROM `desk`.`tickets_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk tickets, one row for each record that exists now.';
 
 arrayConcat(arrayMap(m -> m.1, arrayFilter(m -> m.2 NOT IN ('', '""', '[]') AND m.1 != 'cf', JSONExtractKeysAndValuesRaw(toString(doc) AS _text))), if(arrayExists(m -> m.2 NOT IN ('', '""', '[]'), JSONExtractKeysAndValuesRaw(_text, 'cf')), ['cf'], []), if(JSONExtractRaw(_text, 'supportPlan', 'id') NOT IN ('', '""', '[]'), ['supportPlan.id'], []));
 
-INSERT INTO `desk`.`departments_all` (`org_id`, `id`, `name`, `is_enabled`, `is_default`, `is_visible_in_customer_portal`, `is_assign_to_team_enabled`, `chat_status`, `created_time`, `doc`, `_extra`, `_is_deleted`, `_deleted_at`, `_version`, `_epoch`, `_content_as_of`, `_content_rank`, `_content_hash`, `_content_modified`, `_life_as_of`, `_life_rank`, `_life_hash`)
-SELECT 7000, r.`id`, h.`name`, h.`is_enabled`, h.`is_default`, h.`is_visible_in_customer_portal`, h.`is_assign_to_team_enabled`, h.`chat_status`, h.`created_time`, h.`doc`, h.`_extra`, r.`_is_deleted`, r.`_deleted_at`, r.`_version`, r.`_epoch`, h.`_content_as_of`, h.`_content_rank`, h.`_content_hash`, h.`_content_modified`, r.`_life_as_of`, r.`_life_rank`, r.`_life_hash`
+INSERT INTO `desk`.`departments_all` (`org_id`, `id`, `name`, `is_enabled`, `is_default`, `is_visible_in_customer_portal`, `is_assign_to_team_enabled`, `chat_status`, `created_time`, `doc`, `_extra`, `_is_deleted`, `_deleted_at`, `_version`, `_epoch`, `_content_as_of`, `_content_rank`, `_content_hash`, `_content_modified`, `_life_as_of`, `_life_rank`, `_life_hash`, `_left_out`)
+SELECT 7000, r.`id`, h.`name`, h.`is_enabled`, h.`is_default`, h.`is_visible_in_customer_portal`, h.`is_assign_to_team_enabled`, h.`chat_status`, h.`created_time`, h.`doc`, h.`_extra`, r.`_is_deleted`, r.`_deleted_at`, r.`_version`, r.`_epoch`, h.`_content_as_of`, h.`_content_rank`, h.`_content_hash`, h.`_content_modified`, r.`_life_as_of`, r.`_life_rank`, r.`_life_hash`, h.`_left_out`
 FROM _rows AS r
-LEFT JOIN (SELECT `id`, `name`, `is_enabled`, `is_default`, `is_visible_in_customer_portal`, `is_assign_to_team_enabled`, `chat_status`, `created_time`, `doc`, `_extra`, `_content_as_of`, `_content_rank`, `_content_hash`, `_content_modified` FROM `desk`.`departments_all` FINAL WHERE org_id = 7000 AND (`id`) IN (SELECT `id` FROM _rows)) AS h
+LEFT JOIN (SELECT `id`, `name`, `is_enabled`, `is_default`, `is_visible_in_customer_portal`, `is_assign_to_team_enabled`, `chat_status`, `created_time`, `doc`, `_extra`, `_content_as_of`, `_content_rank`, `_content_hash`, `_content_modified`, `_left_out` FROM `desk`.`departments_all` FINAL WHERE org_id = 7000 AND (`id`) IN (SELECT `id` FROM _rows)) AS h
 USING (`id`);

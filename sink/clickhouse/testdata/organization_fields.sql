@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_all`
     `_life_as_of` Int64 COMMENT 'Latest instant _is_deleted is known to hold, ms since 1970 (UTC); 0 = never observed',
     `_life_rank` UInt8 COMMENT 'Evidence of _is_deleted',
     `_life_hash` UInt64 COMMENT 'Tie-breaker of _is_deleted',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -77,6 +78,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`organization_fields_detail`
     `_as_of` Int64 COMMENT 'Latest instant these columns are known to hold, ms since 1970 (UTC)',
     `_rank` UInt8 COMMENT 'Evidence: 1 list, 2 bin, 3 search, 4 webhook, 5 get',
     `_hash` UInt64 COMMENT 'Fingerprint of these columns',
+    `_left_out` UInt8 COMMENT '1 when the record is of a department that is not selected: its content is not stored',
     `_synced_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the row was written here (UTC)'
 )
 ENGINE = ReplacingMergeTree(_version)
@@ -181,7 +183,7 @@ AS SELECT
     `properties_translatable`,
     `_extra`
 FROM `desk`.`organization_fields_all` FINAL
-WHERE _is_deleted = 0
+WHERE _is_deleted = 0 AND _left_out = 0
 COMMENT 'deskhouse 2: Zoho Desk organization_fields, one row for each record that exists now.';
 
 CREATE OR REPLACE VIEW `desk`.`organization_fields_full`
