@@ -68,11 +68,12 @@ func (b backfill) filled() []source.PendingColumn {
 }
 
 // fills reports whether a row that is held as it was read has to be written once
-// more. The shadow of a rebuild gets every row anyway.
+// more, for a column that it lacks or because its department was selected or is
+// not any more. The shadow of a rebuild gets every row anyway.
 func (c *comparison) fills(f found) bool {
-	return !c.dry && !c.shadow && !f.news && f.why == source.NoContradiction && f.Record != nil && f.Carries[source.Content] &&
+	return !c.dry && !f.news && f.why == source.NoContradiction && f.Record != nil && f.Carries[source.Content] &&
 		!f.held.Deleted && f.held.Content.AsOf != 0 && f.Record.Fingerprint == f.held.Content.Hash &&
-		c.wh.Backfills(c.w.table, source.Content, f.Record)
+		(f.Record.LeftOut != f.held.LeftOut || !c.shadow && c.wh.Backfills(c.w.table, source.Content, f.Record))
 }
 
 // refills gives a row that another edition of the catalog fingerprinted its
@@ -108,11 +109,14 @@ func (w *writer) refill(b *merged, out *outcome, st source.State, o source.Obser
 		out.Unchanged++
 		return st
 	}
-	out.Backfilled++
+	if !unseen(st.Head, source.Head{LeftOut: o.Record.LeftOut}) {
+		out.Backfilled++
+	}
 	if !o.Carries[source.Content] {
 		return st
 	}
-	st.Record = o.Record
+	w.cameBack(b, st.Head, o)
+	st.Record, st.LeftOut = o.Record, o.Record.LeftOut
 	if o.Record.Fingerprint != st.Content.Hash {
 		st.Content = source.Stamp{AsOf: o.AsOf, Rank: o.Evidence, Hash: o.Record.Fingerprint}
 	}
@@ -133,7 +137,7 @@ func (w *writer) learnEdition(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the edition of %s: %w", w.table, err)
 	}
-	w.otherEdition.Store(!known || held != uint64(w.res.Edition()))
+	w.otherEdition.Store(!known || held != uint64(w.edition))
 	totals, err := w.wh.Totals(ctx, w.table)
 	if err != nil {
 		return fmt.Errorf("count the rows of %s: %w", w.table, err)
@@ -151,7 +155,7 @@ func (w *writer) keepEdition(ctx context.Context) error {
 	if !w.otherEdition.Load() {
 		return nil
 	}
-	if err := w.wh.SavePosition(ctx, editionName(w.table), uint64(w.res.Edition())); err != nil {
+	if err := w.wh.SavePosition(ctx, editionName(w.table), uint64(w.edition)); err != nil {
 		return fmt.Errorf("note the edition of %s: %w", w.table, err)
 	}
 	w.otherEdition.Store(false)

@@ -30,7 +30,7 @@ func newBlanks() *blanks { return &blanks{turn: newTurn(), days: map[source.Tabl
 // portal's GETs carry, or the row has no value there, or few rows lose one. The
 // first refusal is noted as a decision that waits.
 func (d deps) keepsColumns(ctx context.Context, w *writer, rec *source.Record, held source.Head) (bool, error) {
-	if held.Content.AsOf == 0 {
+	if held.Content.AsOf == 0 || leavesByChoice(rec) {
 		return true, nil
 	}
 	lost := w.cov.Lacks(rec)

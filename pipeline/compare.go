@@ -183,6 +183,10 @@ func (c *comparison) judge(o source.Observation, held source.Head, sides map[sou
 	}
 	next := source.Merge(source.State{Head: held}, f.Observation).Head
 	f.news = f.why == source.NoContradiction && next != held && !f.equal(c.w.res)
+	if c.dry && f.Record != nil && unseen(held, source.Head{LeftOut: f.Record.LeftOut}) {
+		f.why, f.news = source.NoContradiction, false
+		return f
+	}
 	if c.dry {
 		f.news = f.news && (next.Content.Hash != held.Content.Hash || next.Deleted != held.Deleted || held.Version == 0)
 	}
@@ -206,6 +210,7 @@ func (c *comparison) parts(f found, sides map[source.Register]map[source.Key]sou
 		}
 		s := newSide(reg, f.Observation)
 		s.renew, s.fill = false, c.wh.Backfills(c.w.table, reg, f.Record)
+		s.over = f.Record.LeftOut || f.held.LeftOut
 		if _, news := s.after(sides[reg][f.Key]); news {
 			only.Carries[reg], f.news = true, true
 			only.Fills[reg] = s.fill
@@ -243,7 +248,7 @@ func (c *comparison) fillShadow(ctx context.Context, batch [][]found) error {
 	for _, part := range batch {
 		for _, f := range part {
 			if f.Carries[source.Content] && f.Record != nil && !f.held.Deleted && f.held.Version != 0 && f.Record.Fingerprint == f.held.Content.Hash {
-				rows = append(rows, source.Row{Key: f.Key, State: source.State{Head: f.held, Record: f.Record}})
+				rows = append(rows, f.row())
 			}
 		}
 	}
@@ -262,6 +267,13 @@ func (c *comparison) fillShadow(ctx context.Context, batch [][]found) error {
 			return err
 		}
 	}
+}
+
+// row is the row of a record that is held as it was read.
+func (f found) row() source.Row {
+	st := source.State{Head: f.held, Record: f.Record}
+	st.LeftOut = f.Record.LeftOut
+	return source.Row{Key: f.Key, State: st}
 }
 
 // shadowAttempts is how often rows of a rebuild are written before it is given

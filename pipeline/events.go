@@ -42,8 +42,10 @@ func (a *applier) observe(ev webhook.Event) (source.Table, source.Observation, e
 	if err != nil {
 		return "", source.Observation{}, err
 	}
+	mask := a.masks[kind.table]
+	rec = mask.Record(rec)
 	o := w.cov.FromEvent(source.Event{Type: ev.Type, Time: p.TimeMS, Deleted: kind.deleted, Trust: a.trust,
-		ZohoNow: a.zohoNow(), Previous: string(p.Prev)}, rec)
+		ZohoNow: a.zohoNow(), Previous: mask.Text(string(p.Prev))}, rec)
 	return kind.table, o, nil
 }
 

@@ -93,7 +93,7 @@ func (e *emptied) check(ctx context.Context, batch [][]found) error {
 // changed reports whether a row shows other content than is held, and is not
 // merely older.
 func (f found) changed() bool {
-	return f.Record != nil && !f.held.Deleted && f.held.Content.AsOf != 0 && f.Life != source.LifeDeleted &&
+	return f.Record != nil && !leavesByChoice(f.Record) && !f.held.Deleted && f.held.Content.AsOf != 0 && f.Life != source.LifeDeleted &&
 		f.Record.Fingerprint != f.held.Content.Hash && f.Record.Modified >= f.held.Modified
 }
 

@@ -387,9 +387,10 @@ func (m *memWarehouse) Counts(_ context.Context, t source.Table) (visible, delet
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, st := range m.main[t] {
-		if st.Deleted {
+		switch {
+		case st.Deleted:
 			deleted++
-		} else {
+		case !st.LeftOut:
 			visible++
 		}
 	}
@@ -417,7 +418,7 @@ func (m *memWarehouse) Absent(_ context.Context, run string, t source.Table, bef
 	defer m.mu.Unlock()
 	var keys []source.Key
 	for k, st := range m.main[t] {
-		if !st.Deleted && !m.runs[run][k] && st.AsOf() < before.UnixMilli() {
+		if !st.Deleted && !st.LeftOut && !m.runs[run][k] && st.AsOf() < before.UnixMilli() {
 			keys = append(keys, k)
 		}
 	}
@@ -455,7 +456,7 @@ func (m *memWarehouse) VisibleIn(_ context.Context, t source.Table) (map[uint64]
 	defer m.mu.Unlock()
 	out := map[uint64]uint64{}
 	for _, st := range m.main[t] {
-		if !st.Deleted {
+		if !st.Deleted && !st.LeftOut {
 			out[departmentOf(st)]++
 		}
 	}
@@ -500,7 +501,10 @@ func (m *memWarehouse) Unhydrated(_ context.Context, t source.Table, since time.
 	var keys []source.Key
 	for k, st := range m.main[t] {
 		side := m.sides[t][source.Detail][k]
-		if !st.Deleted && st.Content.AsOf > 0 && side.Stamp.AsOf < st.Content.AsOf && (since.IsZero() || st.Content.AsOf > since.UnixMilli()) {
+		if side.Record != nil && side.Record.LeftOut {
+			side.Stamp.AsOf = 0
+		}
+		if !st.Deleted && !st.LeftOut && st.Content.AsOf > 0 && side.Stamp.AsOf < st.Content.AsOf && (since.IsZero() || st.Content.AsOf > since.UnixMilli()) {
 			keys = append(keys, k)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type merged struct {
 	rows     []source.Row
 	sides    map[source.Register]map[source.Key]side
+	empty    map[source.Register]map[source.Key]side // of rows that are left out
 	changes  []source.Change
 	contents []contents // one a change
 	hints    []hint
@@ -42,6 +43,9 @@ type side struct {
 	// fill writes the row once more where it is held as it was read: a column was
 	// added since.
 	fill bool
+	// over takes the place of whatever is held: the row's department was selected
+	// or is not any more.
+	over bool
 }
 
 func newSide(reg source.Register, o source.Observation) side {
@@ -57,6 +61,10 @@ const indexLag = 10 * 60 * 1000
 // Listed columns change without moving modifiedTime, so a difference at the
 // same or an older as_of still counts once the index must have caught up.
 func (s side) after(held source.Stamp) (source.Stamp, bool) {
+	if s.over {
+		s.stamp.AsOf = max(s.stamp.AsOf, held.AsOf+1)
+		return s.stamp, !s.record.LeftOut || held.AsOf != 0 && held.Hash != 0
+	}
 	if held.AsOf != 0 && held.Hash == s.stamp.Hash {
 		if s.fill {
 			return later(held, s.stamp), true // of equal versions the last one written is seen
@@ -89,7 +97,7 @@ func (w *writer) merge(ctx context.Context, batch []submission) (*merged, error)
 	for k, h := range held {
 		states[k] = source.State{Head: h}
 	}
-	b := &merged{sides: map[source.Register]map[source.Key]side{}, outcomes: make([]outcome, len(batch))}
+	b := &merged{sides: map[source.Register]map[source.Key]side{}, empty: map[source.Register]map[source.Key]side{}, outcomes: make([]outcome, len(batch))}
 	for i, s := range batch {
 		for _, o := range s.obs {
 			states[o.Key] = w.one(b, &b.outcomes[i], states[o.Key], o)
@@ -97,6 +105,9 @@ func (w *writer) merge(ctx context.Context, batch []submission) (*merged, error)
 	}
 	versions := map[source.Key]uint64{}
 	for _, k := range order {
+		if st := states[k]; st.LeftOut {
+			w.emptySides(b, k, st)
+		}
 		if st := states[k]; st.Head != held[k] || st.Record != nil {
 			st.Version = source.NextVersion(st.Head)
 			versions[k] = st.Version
@@ -153,8 +164,14 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 	b.addSide(source.Listed, o)
 	b.addSide(source.Detail, o)
 	next := source.Merge(st, o)
+	if next.Record == o.Record {
+		w.cameBack(b, st.Head, o)
+	}
 	if next.Head == st.Head {
 		out.Unchanged++
+		return next
+	}
+	if unseen(st.Head, next.Head) {
 		return next
 	}
 	op := operation(st.Head, next.Head)
@@ -170,6 +187,9 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 		c := change(w.table, o, op)
 		c.At = happened(st.Head, o, op)
 		c.Received = w.clock.Now().UTC()
+		if next.LeftOut {
+			c.Previous = ""
+		}
 		b.changes = append(b.changes, c)
 		b.contents = append(b.contents, contentsOf(st, next))
 	}

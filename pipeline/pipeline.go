@@ -27,8 +27,11 @@ type Config struct {
 	Modules []string                       // whose field metadata is read
 	Resync  cron.Schedule                  // nil = only on command
 	Hydrate map[source.Table]Hydrate       // which rows get their detail; absent = none
-	CatchUp bool                           // a scheduled resync that was missed is run late, else skipped
-	Epoch   uint64                         // of the lease this process holds
+	// Select is what of each table is stored; a table without a mask is stored
+	// whole.
+	Select  map[source.Table]*source.Mask
+	CatchUp bool   // a scheduled resync that was missed is run late, else skipped
+	Epoch   uint64 // of the lease this process holds
 	Mode    Mode
 }
 
@@ -96,6 +99,7 @@ type deps struct {
 	misses   *missGuard
 	blanks   *blanks
 	schema   *schema
+	masks    masks
 	history  map[source.Table]bool
 	epoch    uint64
 	clock    clockwork.Clock
@@ -118,11 +122,12 @@ const (
 func New(cfg Config, parts Parts) *Pipeline {
 	log := parts.Log.With().Str("pipeline", cfg.Name).Logger()
 	p := &Pipeline{cfg: cfg, events: parts.Events, purse: parts.Purse, tables: map[source.Table]*table{}, loaded: make(chan struct{})}
-	p.deps = deps{name: cfg.Name, desk: parts.Desk, wh: parts.Warehouse, kv: parts.KV, dead: parts.Dead,
+	desk := selecting{parts.Desk, cfg.Select}
+	p.deps = deps{name: cfg.Name, desk: desk, masks: cfg.Select, wh: parts.Warehouse, kv: parts.KV, dead: parts.Dead,
 		covs:    map[source.Table]*source.Coverage{},
 		rereads: newRereads(parts.KV, cfg.Name, parts.Clock, log),
 		blanks:  newBlanks(),
-		schema:  newSchema(parts.Desk, parts.Warehouse, parts.Clock, log),
+		schema:  newSchema(desk, parts.Warehouse, parts.Clock, log),
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
 		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables),
 		regained: parts.Regained}

@@ -211,7 +211,7 @@ func (r *reader) bury(ctx context.Context, w *writer, it *reread, at source.Timi
 // believed reports whether a 404 deletes the row: other evidence says the same,
 // there is nothing visible to lose, or few are lost this way.
 func (r *reader) believed(ctx context.Context, it *reread, held source.Head) (bool, error) {
-	if r.rereads.isVouched(it) || held.Deleted || held.Version == 0 {
+	if r.rereads.isVouched(it) || held.Deleted || held.LeftOut || held.Version == 0 {
 		return true, nil
 	}
 	if listed, err := r.listed(ctx, it.table, it.key); err != nil || !listed {

@@ -212,7 +212,7 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 		if err := r.note(ctx, page.Records); err != nil {
 			return obs, err
 		}
-		keys, err := s.unknown(ctx, page.Records)
+		keys, err := s.unknown(ctx, department, page.Records)
 		if err != nil {
 			return obs, err
 		}
@@ -234,8 +234,9 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 }
 
 // unknown returns the keys of records that the warehouse does not hold as
-// archived: archiving has no event, and an archived ticket changes no more.
-func (s *searchTable) unknown(ctx context.Context, recs []*source.Record) ([]source.Key, error) {
+// archived: archiving has no event, and an archived ticket changes no more. Of a
+// department that is not selected only those count that are held.
+func (s *searchTable) unknown(ctx context.Context, department uint64, recs []*source.Record) ([]source.Key, error) {
 	keys := keysOf(recs)
 	held, err := s.wh.Heads(ctx, s.w.table, keys)
 	if err != nil {
@@ -246,8 +247,11 @@ func (s *searchTable) unknown(ctx context.Context, recs []*source.Record) ([]sou
 		return nil, fmt.Errorf("look for archived tickets: %w", err)
 	}
 	var unknown []source.Key
+	selected := s.masks[s.w.table].Selects(department)
 	for _, k := range keys {
-		if held[k].Content.AsOf == 0 || held[k].Deleted || !archived[k] {
+		h := held[k]
+		stored := h.Content.AsOf != 0 && !h.Deleted && !h.LeftOut
+		if stored && (!selected || !archived[k]) || !stored && selected {
 			unknown = append(unknown, k)
 		}
 	}

@@ -228,9 +228,13 @@ func (r *run) byID(ctx context.Context, k source.Key, suspected driftKind) (drif
 		return none, fmt.Errorf("read heads: %w", err)
 	}
 	held := heads[k]
-	visible := held.Version != 0 && !held.Deleted
+	visible := held.Version != 0 && !held.Deleted && !held.LeftOut
 	alive := !missing && rec.Key == k && !rec.Deleted
 	switch {
+	case alive && rec.LeftOut != held.LeftOut && rec.Fingerprint == held.Content.Hash:
+		return none, nil // only the selection changed: the next resync follows
+	case alive && rec.LeftOut:
+		return map[bool]driftKind{true: otherwise, false: none}[visible], nil
 	case visible && !alive:
 		return gone, nil
 	case alive && held.Deleted:

@@ -15,9 +15,10 @@ type contents struct {
 }
 
 // contentsOf compares the states before and after one merge. Between two
-// observations of one batch the state before is not the one that is held.
+// observations of one batch the state before is not the one that is held. Of a
+// row that is left out nothing is told.
 func contentsOf(was, is source.State) contents {
-	if was.Content.AsOf != 0 && was.Content.Hash == is.Content.Hash {
+	if is.LeftOut || was.Content.AsOf != 0 && was.Content.Hash == is.Content.Hash {
 		return contents{}
 	}
 	return contents{was.Record, is.Record}

@@ -54,6 +54,7 @@ type writer struct {
 	schema  *schema
 	history bool // record changes
 	epoch   uint64
+	edition uint32 // of the catalog and the columns that are selected
 	clock   clockwork.Clock
 	log     zerolog.Logger
 	metrics *metrics
@@ -67,7 +68,7 @@ type writer struct {
 
 func newWriter(t source.Table, d deps) *writer {
 	return &writer{table: t, res: source.Lookup(t), wh: d.wh, cov: d.covs[t], rereads: d.rereads, schema: d.schema, history: d.history[t],
-		epoch: d.epoch, clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics,
+		epoch: d.epoch, edition: d.masks.edition(t), clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics,
 		in: make(chan submission, 1024), stops: make(chan func()), bytes: newByteGate(queueBytes)}
 }
 
@@ -235,6 +236,13 @@ func (w *writer) store(ctx context.Context, b *merged) error {
 	if w.history && len(b.changes) > 0 {
 		if err := w.wh.WriteChanges(ctx, b.changes); err != nil {
 			return fmt.Errorf("write %d changes: %w", len(b.changes), err)
+		}
+	}
+	// What a row that is left out leaves beside it goes first: once the row says so,
+	// nothing else would find it.
+	for reg, sides := range b.empty {
+		if err := w.storeSide(ctx, reg, sides); err != nil {
+			return err
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)

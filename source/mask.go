@@ -247,6 +247,13 @@ func (m *Mask) leavesOut(r *Record) bool {
 	return !r.Present.Has(m.department) || m.leavesValue(r.Value(m.department))
 }
 
+// TellsDepartment reports whether a record has the key of its departments, which
+// a profile that was narrowed may hide: LeftOut is then no choice of anybody.
+func (r *Record) TellsDepartment() bool {
+	i := r.Resource.departmentField()
+	return i >= 0 && r.Present.Has(i)
+}
+
 // leavesValue is leavesOut for the value of the field that tells.
 func (m *Mask) leavesValue(raw string) bool {
 	if IsNull(raw) || raw == "[]" || raw == `""` {

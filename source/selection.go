@@ -123,7 +123,7 @@ func (r *Resource) needed(f *Field) string {
 		return "tells which tickets need not be read again"
 	case f.Name == "name" && r.Table == Departments, f.Name == "productName" && r.Table == Products:
 		return "is the name that the views show for an id"
-	case r.Table == Tickets && (f.Name == "status" || f.Name == "statusType" || f.Name == "closedTime"):
+	case r.Table == Tickets && (f.Name == "ticketNumber" || f.Name == "status" || f.Name == "statusType" || f.Name == "closedTime"):
 		return "is what the views of ticket histories are made of"
 	}
 	return ""

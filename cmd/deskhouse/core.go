@@ -17,6 +17,7 @@ import (
 	"deskhouse/config"
 	"deskhouse/pipeline"
 	"deskhouse/sink/clickhouse"
+	"deskhouse/source"
 	"deskhouse/source/webhook"
 	"deskhouse/source/zohodesk"
 	"deskhouse/state"
@@ -54,6 +55,7 @@ type pipe struct {
 	cfg    config.Pipeline
 	conn   *connection
 	org    uint64
+	masks  map[source.Table]*source.Mask
 	events *state.Log
 	dead   *state.Log
 	hooks  hooks
@@ -109,6 +111,9 @@ func (c *core) build(ctx context.Context) error {
 		p := &pipe{name: name, cfg: pc, conn: c.conns[pc.Connection], org: c.cfg.Connections[pc.Connection].OrgID,
 			ready: make(chan struct{}), reason: "starting"}
 		var err error
+		if p.masks, err = masksOf(name, pc); err != nil {
+			return err
+		}
 		if p.events, err = c.store.Log(ctx, name); err != nil {
 			return fmt.Errorf("pipeline %s: %w", name, err)
 		}

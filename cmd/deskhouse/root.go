@@ -87,7 +87,14 @@ func usageErrors(c *cobra.Command) {
 // load reads the configuration file. Secrets that it takes from the
 // environment are read once, here.
 func (o *options) load() (*config.Config, error) {
-	return config.Load(o.config, os.Getenv)
+	cfg, err := config.Load(o.config, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSelections(o.config, cfg); err != nil {
+		return nil, err
+	}
+	return cfg, nil
 }
 
 // logTimes sets what zerolog keeps for the whole process.

@@ -192,7 +192,7 @@ func explained(err error) error {
 
 func (c *core) pipelineConfig(p *pipe, epoch uint64) pipeline.Config {
 	cfg := pipeline.Config{Name: p.name, OrgID: p.org, Trust: p.cfg.Payload == config.PayloadTrust, Bin: p.cfg.Bin.Poll, Epoch: epoch,
-		Tables: tablesOf(p.cfg), Modules: zohodesk.FieldModules(), History: map[source.Table]bool{}, Polls: map[source.Table]time.Duration{}, Hydrate: map[source.Table]pipeline.Hydrate{}}
+		Tables: tablesOf(p.cfg), Select: p.masks, Modules: zohodesk.FieldModules(), History: map[source.Table]bool{}, Polls: map[source.Table]time.Duration{}, Hydrate: map[source.Table]pipeline.Hydrate{}}
 	for _, t := range cfg.Tables {
 		tc := p.cfg.Tables[string(t)]
 		cfg.History[t], cfg.Polls[t] = tc.History != config.HistoryOff, tc.Poll
