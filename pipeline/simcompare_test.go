@@ -17,6 +17,7 @@ import (
 type shown struct {
 	mu    sync.Mutex
 	quiet time.Time // no change was made after this
+	masks masks     // what is shown is what passes them
 	recs  map[source.Table]map[source.Key]*shownRecord
 }
 
@@ -41,6 +42,7 @@ func (s *shown) page(t source.Table, page source.Page, at time.Time) {
 func (s *shown) note(t source.Table, rec *source.Record, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	rec = s.masks[t].Record(rec)
 	if s.recs[t] == nil {
 		s.recs[t] = map[source.Key]*shownRecord{}
 	}
@@ -134,7 +136,7 @@ func (c audit) run() {
 			delete(rows, key)
 		}
 		for k, st := range rows {
-			if !st.Deleted {
+			if !st.Deleted && !st.LeftOut {
 				c.fail("%s %s is visible and not at the source", t, k)
 			}
 		}
@@ -144,6 +146,18 @@ func (c audit) run() {
 
 func (c audit) row(t source.Table, key source.Key, got source.State, truth desksim.TruthRow) {
 	visible := got.Version != 0 && !got.Deleted
+	if c.leavesOut(t, truth) {
+		if visible && (!got.LeftOut || got.Record != nil && !got.Record.LeftOut) {
+			c.fail("%s %s is of a department that is not selected, and shown (held %+v)", t, key, got.Head)
+		}
+		return
+	}
+	if visible && got.LeftOut { // nobody sees it, so nobody asks whether it is still there
+		if truth.State == desksim.Live {
+			c.fail("%s %s is of a selected department, and left out (held %+v)", t, key, got.Head)
+		}
+		return
+	}
 	if !visible && c.unlisted(t, truth) {
 		return
 	}
@@ -177,6 +191,11 @@ func (c audit) unlisted(t source.Table, truth desksim.TruthRow) bool {
 	return c.set.portal.HideSpam && truth.Search == nil && !truth.Archived
 }
 
+// leavesOut are live records of departments that are not selected.
+func (c audit) leavesOut(t source.Table, truth desksim.TruthRow) bool {
+	return c.cfg.Select[t] != nil && truth.State == desksim.Live && c.truth(t, truth).LeftOut
+}
+
 func (c audit) truth(t source.Table, truth desksim.TruthRow) *source.Record {
 	raw := truth.Get
 	if t == source.OrganizationFields && raw == nil {
@@ -184,7 +203,7 @@ func (c audit) truth(t source.Table, truth desksim.TruthRow) *source.Record {
 	}
 	want, err := source.ParseRecord(source.Lookup(t), truth.Module, raw)
 	c.must(err)
-	return want
+	return masks(c.cfg.Select)[t].Record(want)
 }
 
 // print is the fingerprint of a row's content; of the real engine's rows it is
@@ -222,7 +241,7 @@ func (c audit) sides(t source.Table, key source.Key, truth desksim.TruthRow) {
 	for reg, raw := range map[source.Register][]byte{source.Listed: truth.Search, source.Detail: truth.Get} {
 		held, ok := c.wh.sides[t][reg][key]
 		if !ok {
-			if reg == source.Listed && raw != nil && c.resynced && c.wh.main[t][key].Version != 0 && source.Lookup(t).Has(reg) && listedBySearch(t) {
+			if reg == source.Listed && raw != nil && c.resynced && c.wh.main[t][key].Version != 0 && !c.wh.main[t][key].LeftOut && source.Lookup(t).Has(reg) && listedBySearch(t) {
 				c.fail("%s %s: no row of listed columns", t, key)
 			}
 			continue
@@ -245,6 +264,13 @@ func (c audit) sides(t source.Table, key source.Key, truth desksim.TruthRow) {
 		}
 		want, err := source.ParseRecord(source.Lookup(t), truth.Module, raw)
 		c.must(err)
+		if c.leavesOut(t, truth) {
+			if held.Stamp.Hash != 0 || held.Record != nil && !held.Record.LeftOut {
+				c.fail("%s %s: %s columns of a row that is left out (held %+v)", t, key, reg, held.Stamp)
+			}
+			continue
+		}
+		want = masks(c.cfg.Select)[t].Record(want)
 		if held.Stamp.Hash != want.SideHash(reg) {
 			c.fail("%s %s: %s columns (held %+v) differ: %s", t, key, reg, held.Stamp, sideDifference(held.Record, want, reg))
 		}

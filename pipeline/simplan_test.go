@@ -410,4 +410,5 @@ var sinkKnobs = []knob{
 		return fmt.Sprintf("%.2f", p.set.stateFails)
 	}},
 	happens("sink-down", false, "sink down"),
+	{name: "selection", turn: func(p *plan, _ *rand.Rand) string { p.set.selects = true; return "" }},
 }

@@ -79,7 +79,7 @@ func newRealWorld(t *testing.T, set settings, pace time.Duration) *world {
 	w.begin(set)
 	database := enginetest.Database(t, engine)
 	wh, err := clickhouse.Open(t.Context(), clickhouse.Config{URL: "clickhouse://" + engine.Addr(), Database: database, OrgID: w.portal.OrgID(),
-		Pipeline: "sim", Logger: zerolog.Nop()})
+		Pipeline: "sim", Select: w.cfg.Select, Logger: zerolog.Nop()})
 	w.must(err)
 	t.Cleanup(func() { _ = wh.Close() })
 	w.must(wh.Prepare(t.Context(), w.cfg.Tables))

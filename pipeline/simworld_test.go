@@ -34,6 +34,7 @@ type settings struct {
 	meddle   int           // every that many calls something changes while a reply is on its way
 	refuse   string        // a scope
 
+	selects    bool // half of the departments, and not all columns
 	noHooks    bool // no webhook is registered
 	deafDown   bool // deliveries fail while no process runs
 	logFails   float64
@@ -155,6 +156,9 @@ func (w *world) begin(set settings) {
 		History: map[source.Table]bool{source.Tickets: true},
 		Polls: map[source.Table]time.Duration{source.OrganizationFields: 12 * time.Hour, source.Departments: 6 * time.Hour,
 			source.Products: 2 * time.Hour, source.Contracts: 2 * time.Hour, source.Tickets: 20 * time.Minute}}
+	if set.selects {
+		w.cfg.Select = w.half()
+	}
 }
 
 // upTo is a time that follows from a request, so that a seed repeats it.
@@ -229,6 +233,9 @@ func (w *world) start() {
 	w.must(w.sink.Fence(ctx, w.epoch))
 	cfg := w.cfg
 	cfg.Epoch = w.epoch
+	w.shown.mu.Lock()
+	w.shown.masks = cfg.Select
+	w.shown.mu.Unlock()
 	parts := Parts{Desk: simDesk{x, w.client()}, Warehouse: simSink{x, w.sink}, KV: simKV{x, w.state}, Dead: w.letters, Clock: w.clock(), Log: w.logger}
 	if !w.set.noHooks {
 		parts.Events = simLog{x, w.log}

@@ -78,9 +78,17 @@ func (l *layout) fieldCells(i int) fieldCells {
 // customSelected are those custom columns that the selection wants: none of a
 // field that is left out, and of one that is hashed the hashes alone.
 func customSelected(m *source.Mask, all []customColumn) []customColumn {
-	return slices.DeleteFunc(slices.Clone(all), func(c customColumn) bool {
-		return m.ExcludesCustom(c.APIName) || m.HashesCustom(c.APIName) != (c.keyID != "")
-	})
+	var selected []customColumn
+	for _, c := range all {
+		if m.ExcludesCustom(c.APIName) || m.HashesCustom(c.APIName) != (c.keyID != "") {
+			continue
+		}
+		if c.keyID != "" {
+			c.keyID = m.KeyID() // as it should be: the plan sees where it is another
+		}
+		selected = append(selected, c)
+	}
+	return selected
 }
 
 // fieldsSelected are those custom fields that get a column.
