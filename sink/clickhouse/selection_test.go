@@ -194,4 +194,3 @@ func TestRowsThatAreLeftOut(t *testing.T) {
 }
 
 var farFuture, zeroTime = time.UnixMilli(1 << 50), time.Time{}
-

@@ -44,7 +44,7 @@ func newStoredRow(l *layout, retired map[string]string) *storedRow {
 		v := storedValue{path: strings.Split(f.Name, "."), columns: l.columnsOf(i), elements: f.Elements}
 		v.json = jsonOf(l.res.Table, f, v.columns[0].typ)
 		if l.mask.Hashes(i) {
-			v.elements, v.json = nil, customJSON(v.columns[0].typ)
+			v.elements, v.json = nil, jsonOf(l.res.Table, &source.Field{Kind: source.KindString}, v.columns[0].typ)
 		}
 		r.values = append(r.values, v)
 	}
