@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 
 	"deskhouse/source"
@@ -41,31 +42,48 @@ func (c audit) history() {
 		v := version{memKey{ch.Table, ch.Key}, ch.Version}
 		told[v] = append(told[v], ch)
 	}
-	checked := 0
 	for v, changes := range told {
-		read := valuesOf(v.table)
 		after, before := contentsAt(c.wh.written[v.memKey], v.version)
 		if after == nil {
 			continue
 		}
-		for column, ends := range endsOf(changes) {
-			starts := []string{""}
+		read := valuesOf(v.table)
+		said := endsOf(changes)
+		for _, column := range trackedColumns(v.table) {
+			var held []string
 			for _, rec := range before {
-				starts = append(starts, read(rec)[column])
+				held = append(held, read(rec)[column])
 			}
-			if len(before) == 0 { // the load brought what one batch changed at once
-				starts = append(starts, ends.from...)
-			}
-			if !leads(ends, starts, read(after)[column]) {
-				c.fail("%s %s version %d: the history says of %s %+v, before it was one of %q, after it is %q",
-					v.table, v.key, v.version, column, ends, starts, read(after)[column])
-			}
-			checked++
+			c.said(fmt.Sprintf("%s %s version %d: %s", v.table, v.key, v.version, column), said[column], held, read(after)[column])
 		}
 	}
-	if checked == 0 && len(c.wh.changes) > 50 {
-		c.fail("%d changes say nothing of what changed", len(c.wh.changes))
+}
+
+// said holds what the history says of one column of one version against what
+// earlier versions held of it, and this one.
+func (c audit) said(what string, e ends, held []string, after string) {
+	if len(e.from) == 0 {
+		if len(held) > 0 && !slices.Contains(held, after) {
+			c.fail("%s became %q, none of %q, and the history does not say it", what, after, held)
+		}
+		return
 	}
+	starts := append([]string{""}, held...)
+	if len(held) == 0 { // the load brought what one batch changed at once
+		starts = append(starts, e.from...)
+	}
+	if !leads(e, starts, after) {
+		c.fail("%s: the history says %+v, before it was one of %q, after it is %q", what, e, starts, after)
+	}
+}
+
+func trackedColumns(t source.Table) []string {
+	res := source.Lookup(t)
+	var columns []string
+	for _, i := range res.Tracked() {
+		columns = append(columns, res.Fields[i].Column)
+	}
+	return columns
 }
 
 // contentsAt are the content of one version and those of the versions before it.
