@@ -33,6 +33,9 @@
 //	arrays         Array(UInt64), Array(String); null and [] are the same
 //	open JSON      Nullable(String) holding the JSON text
 //
+// With Config.Layout document a main table has a column doc of type JSON instead
+// of most of these; see document.go, and fits_document.go for what it can hold.
+//
 // null and the empty string stay distinct. What does not fit its column, and
 // every key the catalog does not know, is kept as sent in _extra, a JSON
 // object as text ("" when there is nothing), and counted (Unplaced).
