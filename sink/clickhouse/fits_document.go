@@ -14,8 +14,9 @@ import (
 // it). It refuses the whole block for a repeated key, broken UTF-8, a lone
 // surrogate, an integer beyond 64 bits and a number beyond Float64. It changes
 // without a word: an empty object vanishes, a key with a dot becomes two levels,
-// a decimal becomes the nearest Float64, [true,1] becomes [1,1], and arrays of
-// different types depend on the server's version and settings. So only values
+// a decimal becomes the nearest Float64, [true,1] becomes [1,1], [null] becomes
+// [{}] beside other rows' objects, and arrays of different types depend on the
+// server's version and settings. So only values
 // that come back the same are put into a document; members that are null are
 // left out at any depth.
 
@@ -32,7 +33,7 @@ func fitsDocument(raw string) bool {
 	case '[', '{':
 		d := documentCheck{jsontext.NewDecoder(strings.NewReader(raw))}
 		shape, ok := d.value(0)
-		return ok && shape != emptyShape
+		return ok && shape != emptyShape && !nothingButNulls(shape)
 	case 't', 'f':
 		return true
 	}
@@ -82,7 +83,7 @@ func fitsNumber(raw string) bool {
 	return err == nil && shown.Equal(sent)
 }
 
-func isInteger(raw string) bool { return strings.IndexAny(raw, ".eE") < 0 }
+func isInteger(raw string) bool { return !strings.ContainsAny(raw, ".eE") }
 
 // The shapes of values: "[" and the elements' common shape for arrays, nothing
 // behind it for an empty one. Elements must share one; null goes with all but
@@ -142,7 +143,7 @@ func (d documentCheck) object(depth int) (shape string, ok bool) {
 			return "", false
 		}
 		member, ok := d.value(depth + 1)
-		if !ok || member == emptyShape {
+		if !ok || member == emptyShape || nothingButNulls(member) {
 			return "", false
 		}
 		if member != nullShape {
@@ -206,6 +207,10 @@ func together(a, b string) (string, bool) {
 	}
 	return "", false
 }
+
+// nothingButNulls reports whether an array holds nulls alone: that takes the
+// type of other rows of the block, [{}] where those have objects (26.7.3, seen).
+func nothingButNulls(shape string) bool { return len(shape) > 1 && strings.HasSuffix(shape, nullShape) }
 
 func scalar(shape string) bool {
 	return shape == textShape || shape == boolShape || shape == intShape || shape == floatShape

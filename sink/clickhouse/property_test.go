@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,94 +137,6 @@ func customMembers(t *rapid.T, values map[string]value, kinds map[string]source.
 		members = append(members, `"cf_none":`+values["cf.cf_none"].raw)
 	}
 	return strings.Join(members, ",")
-}
-
-// Random documents of a resource, written and read back through the view:
-// every value is in its column or, when that cannot hold it, in _extra as sent.
-func TestEveryValueIsInItsColumnOrInExtra(t *testing.T) {
-	w := prepared(t)
-	var fields []source.CustomField
-	for api, typ := range propertyTypes {
-		fields = append(fields, source.CustomField{APIName: api, Label: api, Type: typ})
-	}
-	id := 0
-	for _, table := range []source.Table{source.Tickets, source.Products, source.Contracts} {
-		_, err := w.EnsureCustomFields(ctx, table, fields)
-		must(t, err)
-		t.Run(string(table), func(t *testing.T) {
-			rapid.Check(t, func(rt *rapid.T) {
-				id++
-				text, values, kinds, columns := document(rt, source.Lookup(table), id)
-				must(t, w.Write(ctx, table, []source.Row{content(record(t, table, text), 1)}, 1))
-				checkPlaced(t, rt, w, table, id, values, kinds, columns)
-			})
-		})
-	}
-}
-
-func checkPlaced(t *testing.T, rt *rapid.T, w *Warehouse, table source.Table, id int, values map[string]value, kinds map[string]source.Kind, columns map[string]string) {
-	var names, exprs []string
-	for name, k := range kinds {
-		names = append(names, name)
-		expr := ident(columns[name])
-		if k == source.KindIDs || k == source.KindStrings {
-			expr = "arrayStringConcat(arrayMap(x -> toString(x), " + expr + "), ',')"
-		}
-		exprs = append(exprs, "toString("+expr+")")
-	}
-	r, err := w.Query(ctx, fmt.Sprintf("SELECT _extra, %s FROM %s WHERE id = %d", strings.Join(exprs, ", "), table, id))
-	must(t, err)
-	got, null, ok := r.Next()
-	if !ok {
-		rt.Fatalf("row %d is gone: %v", id, r.Err())
-	}
-	must(t, r.Close())
-	extra := map[string]json.RawMessage{}
-	if got[0] != "" {
-		must(t, json.Unmarshal([]byte(got[0]), &extra))
-	}
-	for i, name := range names {
-		v, sent := values[name]
-		if want := columnText(kinds[name], v.raw); sent && v.fits && (null[i+1] || got[i+1] != want) {
-			rt.Errorf("%s sent as %s: column holds %q (null %v), want %q", name, v.raw, got[i+1], null[i+1], want)
-		}
-		if empty := null[i+1] || got[i+1] == "" && slices.Contains([]source.Kind{source.KindIDs, source.KindStrings}, kinds[name]); !(sent && v.fits) && !empty {
-			rt.Errorf("%s sent as %s: column holds %q, want nothing", name, v.raw, got[i+1])
-		}
-	}
-	for name, v := range values {
-		if kept, in := extra[name]; in == v.fits || in && string(kept) != v.raw {
-			rt.Errorf("%s sent as %s (fits %v): _extra holds %q", name, v.raw, v.fits, kept)
-		}
-		delete(extra, name)
-	}
-	if len(extra) > 0 {
-		rt.Errorf("_extra also holds %v", extra)
-	}
-}
-
-// columnText is how ClickHouse's toString shows the value, worked out without
-// the code under test.
-func columnText(k source.Kind, raw string) string {
-	var text string
-	if json.Unmarshal([]byte(raw), &text) != nil {
-		text = raw
-	}
-	switch k {
-	case source.KindTime:
-		return strings.TrimSuffix(strings.Replace(text, "T", " ", 1), "Z")
-	case source.KindDecimal:
-		return trimZeros(text)
-	case source.KindIDs:
-		return strings.NewReplacer("[", "", "]", "", `"`, "").Replace(raw)
-	case source.KindJSON:
-		return raw
-	}
-	return text
-}
-
-func trimZeros(decimal string) string {
-	return strings.TrimSuffix(strings.TrimRight(decimal, "0"), ".")
 }
 
 func FuzzQuote(f *testing.F) {
