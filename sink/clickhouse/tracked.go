@@ -61,10 +61,16 @@ func (l *layout) follow(all bool) *follower {
 		}
 	}
 	if all {
-		f.custom = newCustomBlock(l.custom)
+		f.custom = newCustomBlock(l.customFollowed())
 		f.columns = append(f.columns, f.custom.columns()...)
 	}
 	return f
+}
+
+// customFollowed are the custom columns that hold what the record says: those of
+// removed fields outlive that, and what fills a pending column is no change.
+func (l *layout) customFollowed() []customColumn {
+	return slices.DeleteFunc(slices.Clone(l.custom), func(c customColumn) bool { return c.kept() || l.pending.has(source.Content, c.name) })
 }
 
 // field follows one field. The names of other records in an array of objects are

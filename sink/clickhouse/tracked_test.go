@@ -132,3 +132,25 @@ func TestTrackedBesideADocument(t *testing.T) {
 	}
 	wantRow(t, w, "Open\tfalse", "SELECT status, start_known FROM ticket_status_durations")
 }
+
+// What a removed field or a former column keeps is no change of any row, and
+// neither is what fills a pending column.
+func TestTrackedPassesOverKeptAndPendingCustomFields(t *testing.T) {
+	w := prepared(t, allFull)
+	ensure := func(fields ...source.CustomField) {
+		t.Helper()
+		_, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
+		must(t, err)
+	}
+	ensure(source.CustomField{APIName: "cf_gone", Type: "Text"}, source.CustomField{APIName: "cf_typed", Type: "Text"}, source.CustomField{APIName: "cf_x", Type: "Text"})
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, `{"id":"1","subject":"a","cf":{"cf_gone":"kept","cf_typed":"kept","cf_x":"x","cf_late":"l"}}`), 10)}, 1))
+	must(t, w.RemoveCustomFields(ctx, source.Tickets, []string{"cf_gone"}))
+	ensure(source.CustomField{APIName: "cf_typed", Type: "Number"}, source.CustomField{APIName: "cf_late", Type: "Text"})
+	next := record(t, source.Tickets, `{"id":"1","subject":"b","cf":{"cf_typed":"5","cf_x":"y","cf_late":"l"}}`)
+	tracked, err := w.Tracked(ctx, source.Tickets, []source.Key{next.Key})
+	must(t, err)
+	columns, was, is := tracked.Compare(tracked.Held[next.Key], tracked.Read(next))
+	if got, want := pairs(columns, was)+" -> "+pairs(columns, is), "subject=a cf_x=x -> subject=b cf_x=y"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
