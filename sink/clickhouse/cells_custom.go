@@ -55,6 +55,8 @@ func (c *customCells) add(m source.Member) reason {
 		return noColumn
 	case c.filled[i]:
 		return misfit // the same key twice in one object
+	case c.fields[i].removed && source.IsNull(m.Value):
+		return placed // no value, so what is held stays
 	}
 	c.filled[i] = true
 	if !c.cells[i].add(m.Value) {

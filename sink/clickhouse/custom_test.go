@@ -234,7 +234,7 @@ func TestValuesOfFormerAndRemovedFieldsStay(t *testing.T) {
 		ensure(map[string]string{"cf_day": "Text", "cf_at": "Text", "cf_pick": "Number", "cf_many": "Text"})
 		wantRow(t, w, "4\t4", "SELECT countIf(startsWith(comment, 'removed custom field')), countIf(startsWith(comment, 'former custom field')) FROM system.columns WHERE database = '%s' AND table = 'tickets_all'", w.Database())
 		write(2, `{"cf_day":"x","cf_pick":"5"}`)
-		write(3, `{}`)
+		write(3, `{"cf_text":null,"cf_int":null}`)
 		wantRow(t, w, want, all)
 		write(4, `{"cf_int":"no number"}`)
 		write(5, `{}`)
