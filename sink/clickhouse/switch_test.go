@@ -198,3 +198,25 @@ func TestColumnsOfPeopleInAChangeOfLayout(t *testing.T) {
 	must(t, err)
 	wantRow(t, next, "s\tx\t", "SELECT doc.subject, mine, docs FROM tickets_all")
 }
+
+// A custom field that gets another type while its table becomes one of columns
+// has a former column in the shadow alone.
+func TestARetypedFieldInAChangeOfLayout(t *testing.T) {
+	of := prepared(t, func(c *Config) { c.Layout = LayoutDocument })
+	cfg := of.cfg
+	cfg.Layout = LayoutColumns
+	w := open(t, cfg)
+	must(t, w.Prepare(ctx, allTables))
+	must(t, w.BeginRebuild(ctx, source.Tickets, "r"))
+	for _, step := range []struct {
+		asOf      int64
+		typ, text string
+	}{{10, "Text", `{"id":"1","cf":{"cf_a":"x"}}`}, {20, "Number", `{"id":"1","cf":{"cf_a":"5"}}`}} {
+		_, err := w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{{APIName: "cf_a", Label: "A", Type: step.typ}})
+		must(t, err)
+		must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, step.text), step.asOf)}, 1))
+	}
+	_, err := w.SwapRebuild(ctx, source.Tickets)
+	must(t, err)
+	wantRow(t, w, "∅\t5", "SELECT cf_a, cf_a_2 FROM tickets")
+}

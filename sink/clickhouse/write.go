@@ -33,9 +33,17 @@ func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row
 }
 
 // writeInto writes rows into the main table, whose layout is l, or its shadow.
-// Content that is carried over comes from the main table in both cases.
+// Content that is carried over comes from the main table in both cases, and so
+// do kept values, which a shadow of another layout has no columns for.
 func (w *Warehouse) writeInto(ctx context.Context, l *layout, into shadow, rows []source.Row, epoch uint64) error {
-	carried, err := w.writeBlocks(ctx, into.writes(l), into.name, rows, epoch)
+	var kept map[source.Key]keptValues
+	var err error
+	if into.layout == nil {
+		if kept, err = w.keptOf(ctx, l, rows); err != nil {
+			return err
+		}
+	}
+	carried, err := w.writeBlocks(ctx, into.writes(l), into.name, rows, kept, epoch)
 	if err != nil {
 		return err
 	}
@@ -47,18 +55,14 @@ func (w *Warehouse) writeInto(ctx context.Context, l *layout, into shadow, rows 
 
 // writeBlocks writes the rows that bring their content, or have none, and
 // returns the others.
-func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, name string, rows []source.Row, epoch uint64) (carried []source.Row, err error) {
-	held, err := w.keptOf(ctx, l, rows)
-	if err != nil {
-		return nil, err
-	}
+func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, name string, rows []source.Row, kept map[source.Key]keptValues, epoch uint64) (carried []source.Row, err error) {
 	s := w.stream(l, source.Content, name)
 	for i := range rows {
 		if rows[i].Record == nil && rows[i].Content.AsOf > 0 {
 			carried = append(carried, rows[i])
 			continue
 		}
-		s.filling.custom.held = held[rows[i].Key]
+		s.filling.custom.held = kept[rows[i].Key]
 		s.filling.addMain(&rows[i], epoch)
 		if err = s.next(ctx); err != nil {
 			break
