@@ -89,14 +89,20 @@ func refills(o source.Observation, held source.Head) source.Observation {
 // because that was fingerprinted by another edition, as far as modifiedTime
 // tells: thousands of rows would be read by id for nothing.
 func (w *writer) ofOtherEdition(why source.Contradiction, held source.Head, o source.Observation) bool {
-	return why == source.OtherContent && w.otherEdition.Load() && o.Evidence != source.EvidenceWebhook && o.Record.Modified == held.Modified
+	return why == source.OtherContent && w.otherEdition.Load() && o.Evidence != source.EvidenceWebhook && o.Record.Modified == held.Modified && caughtUp(held, o)
+}
+
+// caughtUp reports whether a row certainly shows what is held or later: what a
+// GET or an event brought a moment ago the index may not show yet.
+func caughtUp(held source.Head, o source.Observation) bool {
+	return o.Evidence == source.EvidenceGet || o.SeenAt-indexLag >= held.Content.AsOf
 }
 
 // ofOtherEdition is the same of a complete reading, whatever its evidence.
 func (c *comparison) ofOtherEdition(f found) bool {
 	return c.w.otherEdition.Load() && (f.why == source.NoContradiction || f.why == source.OtherContent) && f.Record != nil &&
 		f.Carries[source.Content] && f.Life != source.LifeDeleted && !f.held.Deleted && f.held.Content.AsOf != 0 &&
-		f.Record.Fingerprint != f.held.Content.Hash && f.Record.Modified == f.held.Modified
+		f.Record.Fingerprint != f.held.Content.Hash && f.Record.Modified == f.held.Modified && caughtUp(f.held, f.Observation)
 }
 
 // refill writes a row once more with the values of the record read. It does

@@ -198,3 +198,28 @@ func TestAnotherEditionIsNoDrift(t *testing.T) {
 		}
 	})
 }
+
+// Until every row has a fingerprint of this edition, a search row of an index
+// that may lag still takes nothing from what GET just brought.
+func TestALaggingIndexTakesNothingWhileEditionsChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeDesk{}, nil, nil)
+		w := newWriter(source.Tickets, r.deps)
+		w.otherEdition.Store(true)
+		now := time.Now().UnixMilli()
+		got := ticket(t, 1, "after a silent change", now-48*hour)
+		held := content(got)
+		for _, c := range []struct {
+			ago         int64 // since GET brought what is held, ms
+			rows, hints int
+		}{{60_000, 0, 1}, {hour, 1, 0}} {
+			held.Content.AsOf, held.Content.Rank = now-c.ago, source.EvidenceGet
+			r.mem.hold(source.Tickets, source.Key{ID: 1}, held)
+			b, err := w.merge(t.Context(), []submission{{obs: []source.Observation{poll(w, ticket(t, 1, "before it", now-48*hour))}}})
+			must(t, err)
+			if len(b.rows) != c.rows || len(b.hints) != c.hints {
+				t.Errorf("%d ms later %d rows are written and %d read again, want %d and %d", c.ago, len(b.rows), len(b.hints), c.rows, c.hints)
+			}
+		}
+	})
+}
