@@ -16,7 +16,13 @@ func (w *Warehouse) ensureForColumns(ctx context.Context, t source.Table, fields
 	if s.layout == nil || s.layout.document {
 		return nil
 	}
-	s, err := w.giveCustom(ctx, s, fields)
+	tables, err := w.have(ctx)
+	if err != nil {
+		return err
+	}
+	have := tables[s.name]
+	have.rows++ // rows may be on their way
+	s, err = w.giveCustom(ctx, s, have, fields)
 	if err == nil {
 		w.shadows.set(t, s)
 	} else if w.shadowLost(t, s.name, err) {
@@ -25,19 +31,15 @@ func (w *Warehouse) ensureForColumns(ctx context.Context, t source.Table, fields
 	return err
 }
 
-// giveCustom gives a shadow of the columns layout columns for custom fields.
-func (w *Warehouse) giveCustom(ctx context.Context, s shadow, fields []source.CustomField) (shadow, error) {
-	taken := map[string]bool{}
-	for _, c := range s.layout.mainTable().columns {
-		taken[c.name] = true
-	}
-	p := planCustom(s.layout.mask, s.layout.custom, fields, taken)
-	next := *s.layout
-	next.custom = p.custom
-	if err := w.alterCustom(ctx, &next, s.name, p); err != nil {
+// giveCustom gives a shadow of the columns layout columns for custom fields. In
+// one that has rows they are pending.
+func (w *Warehouse) giveCustom(ctx context.Context, s shadow, have haveTable, fields []source.CustomField) (shadow, error) {
+	p := planCustom(s.layout.mask, customOf(have), fields, have.taken())
+	next := s.layout.withCustom(p, have)
+	if err := w.alterCustom(ctx, next, s.name, p); err != nil {
 		return s, err
 	}
-	s.layout = &next
+	s.layout = next
 	return s, nil
 }
 

@@ -54,7 +54,10 @@ func (w *Warehouse) createOther(ctx context.Context, from *layout, name string) 
 	if err != nil {
 		return shadow{}, err
 	}
-	return w.giveCustom(ctx, s, fields)
+	if tables, err = w.have(ctx); err != nil {
+		return shadow{}, err
+	}
+	return w.giveCustom(ctx, s, tables[name], fields)
 }
 
 // retiredPaths are the fields behind the columns that are filled no more.

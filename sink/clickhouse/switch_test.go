@@ -220,3 +220,39 @@ func TestARetypedFieldInAChangeOfLayout(t *testing.T) {
 	must(t, err)
 	wantRow(t, w, "∅\t5", "SELECT cf_a, cf_a_2 FROM tickets")
 }
+
+// A field that gets another type, and a new one, while documents become columns:
+// the writer goes on, and what the rows that went over before lack is pending.
+func TestCustomFieldsChangeDuringAChangeOfLayout(t *testing.T) {
+	w := prepared(t, func(c *Config) { c.Layout = LayoutDocument })
+	fields := []source.CustomField{{APIName: "cf_a", Label: "A", Type: "Text"}}
+	rec := record(t, source.Tickets, `{"id":"1","cf":{"cf_a":"5","cf_new":"n"}}`)
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, 1)}, 1))
+	cfg := w.cfg
+	cfg.Layout = LayoutColumns
+	w = open(t, cfg)
+	must(t, w.Prepare(ctx, allTables))
+	_, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
+	must(t, err)
+	must(t, w.BeginRebuild(ctx, source.Tickets, "r"))
+	must(t, w.WriteShadow(ctx, source.Tickets, []source.Row{content(rec, 1)}, 1))
+	fields = []source.CustomField{{APIName: "cf_a", Label: "A", Type: "Number"}, {APIName: "cf_new", Label: "N", Type: "Text"}}
+	_, err = w.EnsureCustomFields(ctx, source.Tickets, fields)
+	must(t, err)
+	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, `{"id":"2","cf":{"cf_a":"6"}}`), 1)}, 1))
+	_, err = w.SwapRebuild(ctx, source.Tickets)
+	must(t, err)
+	if got, want := strings.Join(rows(t, w, "SELECT id, cf_a, cf_a_2, cf_new, _extra FROM tickets ORDER BY id"), "|"), "1\t5\t∅\t∅\t{\"cf.cf_new\":\"n\"}|2\t∅\t6\t∅\t"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	var pending []string
+	for _, p := range w.PendingColumns(source.Tickets) {
+		pending = append(pending, p.Column)
+	}
+	if !slices.Equal(pending, []string{"cf_a_2", "cf_new"}) || !w.Backfills(source.Tickets, source.Content, rec) {
+		t.Errorf("pending are %q", pending)
+	}
+	if added, err := w.EnsureCustomFields(ctx, source.Tickets, fields); len(added) > 0 || err != nil {
+		t.Errorf("added %q, %v", added, err)
+	}
+}
