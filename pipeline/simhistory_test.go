@@ -44,7 +44,7 @@ func (c audit) history() {
 	}
 	for v, changes := range told {
 		after, before := contentsAt(c.wh.written[v.memKey], v.version)
-		if after == nil {
+		if after == nil || after.LeftOut { // of what is not selected nothing is told
 			continue
 		}
 		read := valuesOf(v.table)

@@ -36,6 +36,10 @@
 // With Config.Layout document a main table has a column doc of type JSON instead
 // of most of these; see document.go, and fits_document.go for what it can hold.
 //
+// Columns that the selection leaves out do not exist; of a hashed one there is
+// <column>_hash. Rows of departments that are not selected have _left_out = 1,
+// no content, and no place in any view.
+//
 // null and the empty string stay distinct. What does not fit its column, and
 // every key the catalog does not know, is kept as sent in _extra, a JSON
 // object as text ("" when there is nothing), and counted (Unplaced).
