@@ -96,6 +96,7 @@ var transient = []int32{
 	203, // NO_FREE_CONNECTION
 	209, // SOCKET_TIMEOUT
 	210, // NETWORK_ERROR
+	216, // QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING: the driver repeats a statement whose connection broke, under its old id
 	218, // TABLE_IS_DROPPED
 	225, // NO_ZOOKEEPER
 	236, // ABORTED

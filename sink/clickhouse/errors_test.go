@@ -27,6 +27,7 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 	}{
 		{"too many parts", exception(252), nil, true, "code 252 (TOO_MANY_PARTS)"},
 		{"memory limit", exception(241), nil, true, "code 241"},
+		{"repeated by the driver", exception(216), nil, true, "code 216"},
 		{"no such table", exception(60), ErrMissing, false, "code 60 (UNKNOWN_TABLE)"},
 		{"fence", exception(469), ErrFenced, false, ""},
 		{"wrong password", exception(516), ErrAuth, false, ""},
