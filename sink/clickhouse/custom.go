@@ -19,16 +19,20 @@ import (
 //	custom field "cf_region" of type "Picklist": Region
 //	former custom field "cf_region" of type "Text": Region
 //	removed custom field "cf_region" of type "Text": Region
+//	revived custom field "cf_region" of type "Text": Region
 //
 // A label that would be read as something else is quoted. A field whose type changes gets a new column; the old one keeps its values
 // and becomes a former one. A field that Zoho does not list any more is a removed
-// one: its column stays in use, should a value still come.
+// one: its column stays in use, should a value still come. A column of either
+// kind that a field uses again is a revived one until its backfill ends: rows
+// may show what they kept, though the field is empty now.
 type customColumn struct {
 	source.CustomField
 	name    string // column name
 	typ     string // the column's ClickHouse type
 	former  bool
 	removed bool   // never with former
+	revived bool   // never with either
 	keyID   string // of a column of keyed hashes, "" else
 }
 
@@ -36,6 +40,7 @@ const (
 	customMark  = "custom field "
 	formerMark  = "former " + customMark
 	removedMark = "removed " + customMark
+	revivedMark = "revived " + customMark
 )
 
 func (c customColumn) comment() string {
@@ -45,6 +50,8 @@ func (c customColumn) comment() string {
 		prefix = formerMark
 	case c.removed:
 		prefix = removedMark
+	case c.revived:
+		prefix = revivedMark
 	}
 	text := fmt.Sprintf("%s%s of type %s: %s", prefix, strconv.Quote(c.APIName), strconv.Quote(c.Type), labelText(c.Label))
 	if c.keyID != "" {
@@ -82,7 +89,8 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 	keyID, comment := splitHash(c.comment)
 	rest, former := strings.CutPrefix(comment, formerMark)
 	rest, removed := strings.CutPrefix(rest, removedMark)
-	if !former && !removed {
+	rest, revived := strings.CutPrefix(rest, revivedMark)
+	if !former && !removed && !revived {
 		var current bool
 		if rest, current = strings.CutPrefix(comment, customMark); !current {
 			return customColumn{}, false
@@ -99,7 +107,7 @@ func parseCustom(c haveColumn) (customColumn, bool) {
 		return customColumn{}, false
 	}
 	return customColumn{CustomField: source.CustomField{APIName: api, Label: parseLabel(label), Type: zohoType},
-		name: c.name, typ: typ, former: former, removed: removed, keyID: keyID}, true
+		name: c.name, typ: typ, former: former, removed: removed, revived: revived, keyID: keyID}, true
 }
 
 // customOf reads back all custom columns of a table, in its order.
@@ -126,7 +134,7 @@ func cutQuoted(s string) (text, rest string, ok bool) {
 type customPlan struct {
 	add     []customColumn  // new columns
 	comment []customColumn  // columns whose comment changes: label, type, former or not
-	again   map[string]bool // columns that were former ones and come into use again
+	again   map[string]bool // columns that were former or removed ones and come into use again
 	custom  []customColumn  // all columns afterwards
 }
 
@@ -158,12 +166,13 @@ func (p *customPlan) field(want customColumn, taken map[string]bool) {
 			continue
 		}
 		next := *c
-		next.former, next.removed = found || c.typ != want.typ, false
+		next.former, next.removed, next.revived = found || c.typ != want.typ, false, false
 		if !next.former {
+			next.revived = c.revived || c.kept()
 			found, next.CustomField = true, want.CustomField
 		}
 		if next != *c {
-			p.again[c.name] = c.former && !next.former
+			p.again[c.name] = c.kept() && !next.former
 			*c = next
 			p.comment = append(p.comment, next)
 		}
@@ -176,12 +185,21 @@ func (p *customPlan) field(want customColumn, taken map[string]bool) {
 	}
 }
 
+// inEmpty is the plan for a table without rows, where no column kept anything.
+func (p customPlan) inEmpty() {
+	for _, columns := range [][]customColumn{p.custom, p.comment} {
+		for i := range columns {
+			columns[i].revived = false
+		}
+	}
+}
+
 // planRemoved marks the columns of fields that are not there any more.
 func planRemoved(have []customColumn, gone []string) customPlan {
 	p := customPlan{custom: slices.Clone(have)}
 	for i := range p.custom {
 		if c := &p.custom[i]; !c.former && !c.removed && slices.Contains(gone, c.APIName) {
-			c.removed = true
+			c.removed, c.revived = true, false
 			p.comment = append(p.comment, *c)
 		}
 	}

@@ -91,6 +91,9 @@ func (w *Warehouse) changeCustom(ctx context.Context, l *layout, plan func(haveT
 // rows, or come into use again, are pending: values sent meanwhile stand in
 // _extra, or in the column before. A former column waits for nothing.
 func (l *layout) withCustom(p customPlan, have haveTable) *layout {
+	if have.rows == 0 {
+		p.inEmpty()
+	}
 	next := *l
 	next.custom = p.custom
 	var all []source.PendingColumn

@@ -94,11 +94,12 @@ func holdsValue(c column, json bool) string {
 
 // holdsCustom is 1 when any custom field does that Zoho still has. What kept
 // columns hold is not taken away by what a record lacks; but until the column
-// after a change of type is filled, a row may have its value in the one before.
+// after a change of type is filled, a row may have its value in the one before,
+// and a revived one shows what it kept.
 func (l *layout) holdsCustom() string {
 	var any []string
 	for _, c := range l.custom {
-		if c.removed || c.former && !l.pending.custom[c.APIName] {
+		if c.removed || c.revived || c.former && !l.pending.custom[c.APIName] {
 			continue
 		}
 		condition := "isNotNull(" + ident(c.name) + ")"

@@ -46,6 +46,7 @@ type pendingColumns struct {
 	all    []source.PendingColumn
 	fields [3][]int        // catalog fields, by register
 	custom map[string]bool // API names of custom fields
+	whole  bool            // one is revived: a row that has no value for it lacks that
 }
 
 // has reports whether a column of a register is pending.
@@ -114,6 +115,7 @@ func (l *layout) withPending(all []source.PendingColumn) *layout {
 	for _, c := range l.custom {
 		if !c.former && p.has(source.Content, c.name) {
 			p.custom[c.APIName] = true
+			p.whole = p.whole || c.revived
 		}
 	}
 	return &next
@@ -131,8 +133,9 @@ func (w *Warehouse) PendingColumns(t source.Table) []source.PendingColumn {
 
 // Backfills reports whether a record holds a value for a pending column of a
 // register: the row, though its content is held, is then to be written once
-// more. A value that its column cannot hold counts too. Safe for concurrent
-// use; without pending columns it costs nothing.
+// more. A value that its column cannot hold counts too; and every record does
+// while a column that kept values is in use again. Safe for concurrent use;
+// without pending columns it costs nothing.
 func (w *Warehouse) Backfills(t source.Table, reg source.Register, rec *source.Record) bool {
 	l, err := w.layout(t)
 	if err != nil || len(l.pending.all) == 0 || rec == nil {
@@ -143,9 +146,9 @@ func (w *Warehouse) Backfills(t source.Table, reg source.Register, rec *source.R
 			return true
 		}
 	}
-	return reg == source.Content && slices.ContainsFunc(rec.Custom, func(m source.Member) bool {
+	return reg == source.Content && (l.pending.whole || slices.ContainsFunc(rec.Custom, func(m source.Member) bool {
 		return !source.IsNull(m.Value) && l.pending.custom[m.Name]
-	})
+	}))
 }
 
 // Backfilled takes the mark off columns whose rows have all been written since
@@ -162,6 +165,7 @@ func (w *Warehouse) Backfilled(ctx context.Context, t source.Table, filled []sou
 	if err != nil {
 		return err
 	}
+	l = l.inUse(filled)
 	var left []source.PendingColumn
 	for _, p := range l.pending.all {
 		if !slices.Contains(filled, p) {
@@ -181,6 +185,19 @@ func (w *Warehouse) Backfilled(ctx context.Context, t source.Table, filled []sou
 	}
 	w.publish(next)
 	return nil
+}
+
+// inUse returns the layout with these columns no longer revived.
+func (l *layout) inUse(filled []source.PendingColumn) *layout {
+	next := *l
+	next.custom = slices.Clone(l.custom)
+	for i := range next.custom {
+		c := &next.custom[i]
+		if p := l.pending.of(source.Content, c.name); p != nil && slices.Contains(filled, *p) {
+			c.revived = false
+		}
+	}
+	return &next
 }
 
 // unmark takes the mark off one column's comment.

@@ -101,3 +101,52 @@ func TestAReleaseWithNewColumnsMarksThem(t *testing.T) {
 	must(t, upgraded.Backfilled(ctx, source.Tickets, upgraded.PendingColumns(source.Tickets)))
 	wantRow(t, w, "0", "SELECT count() FROM system.columns WHERE database = '%s' AND comment LIKE '%%pending%%'", w.Database())
 }
+
+// A field that comes back, after it was removed or had another type, may be
+// empty where its column kept a value: every row is written once more.
+func TestAColumnThatIsUsedAgainKeepsNothingOfBefore(t *testing.T) {
+	text, number := source.CustomField{APIName: "cf_a", Label: "A", Type: "Text"}, source.CustomField{APIName: "cf_a", Label: "A", Type: "Number"}
+	for name, leave := range map[string]func(*testing.T, *Warehouse){
+		"removed": func(t *testing.T, w *Warehouse) {
+			must(t, w.RemoveCustomFields(ctx, source.Tickets, []string{"cf_a"}))
+		},
+		"retyped": func(t *testing.T, w *Warehouse) {
+			_, err := w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{number})
+			must(t, err)
+			must(t, w.Backfilled(ctx, source.Tickets, w.PendingColumns(source.Tickets)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := prepared(t)
+			_, err := w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text})
+			must(t, err)
+			rec := record(t, source.Tickets, `{"id":"1","cf":{"cf_a":"x"}}`)
+			must(t, w.Write(ctx, source.Tickets, []source.Row{content(rec, 1)}, 1))
+			leave(t, w)
+			empty := record(t, source.Tickets, `{"id":"1","cf":{"cf_a":null}}`)
+			must(t, w.Write(ctx, source.Tickets, []source.Row{withVersion(content(empty, 2), nextVersion())}, 1))
+			wantRow(t, w, "x", "SELECT cf_a FROM tickets")
+			_, err = w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text})
+			must(t, err)
+			w = open(t, w.cfg)
+			must(t, w.Prepare(ctx, allTables))
+			text.Label = "renamed"
+			_, err = w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text})
+			must(t, err)
+			if !w.Backfills(source.Tickets, source.Content, empty) {
+				t.Error("nothing would take the value away")
+			}
+			must(t, w.Write(ctx, source.Tickets, []source.Row{withVersion(content(empty, 2), nextVersion())}, 1))
+			wantRow(t, w, "∅", "SELECT cf_a FROM tickets")
+			must(t, w.Backfilled(ctx, source.Tickets, w.PendingColumns(source.Tickets)))
+			wantRow(t, w, `custom field "cf_a" of type "Text": renamed`, "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets' AND name = 'cf_a'", w.Database())
+			if w.Backfills(source.Tickets, source.Content, empty) {
+				t.Error("still pending")
+			}
+			if added, err := w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text}); len(added) > 0 || err != nil {
+				t.Errorf("added %q, %v", added, err)
+			}
+			wantRow(t, w, `custom field "cf_a" of type "Text": renamed`, "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets' AND name = 'cf_a'", w.Database())
+		})
+	}
+}

@@ -26,7 +26,7 @@ const fieldMark = "Zoho Desk "
 // that people added have other comments and are left alone.
 func made(c haveColumn) bool {
 	text, retired := splitRetired(c.comment)
-	for _, prefix := range []string{fieldMark, customMark, formerMark, removedMark, hashMark} {
+	for _, prefix := range []string{fieldMark, customMark, formerMark, removedMark, revivedMark, hashMark} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}
