@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -11,53 +10,74 @@ import (
 )
 
 // unsentEvery is how often a field that records lack may cause a look at the
-// metadata: where layouts differ, that is no sign of anything.
-const unsentEvery = 12 * time.Hour
+// metadata: where layouts differ, that is no sign of anything. Where there was no
+// answer it is sooner, but not with every write: those wait for it.
+const (
+	unsentEvery = 12 * time.Hour
+	unsentAgain = time.Minute
+)
 
 func unsentKey(t source.Table, apiName string) string { return string(t) + "/" + apiName + "/unsent" }
 
 // unsent are the known fields whose key some of the records lack, and that were
 // not asked for lately.
 func (s *schema) unsent(t source.Table, rows []source.Row) []string {
-	lacking := lackingFields(s.wh.CustomFields(t), rows)
+	known := s.wh.CustomFields(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	return slices.DeleteFunc(lacking, func(name string) bool {
+	lacking := lackingFields(slices.DeleteFunc(known, func(name string) bool {
 		at, asked := s.asked[unsentKey(t, name)]
-		if asked && now.Sub(at) < unsentEvery {
-			return true
-		}
+		return asked && now.Sub(at) < unsentEvery
+	}), rows)
+	for _, name := range lacking {
 		s.asked[unsentKey(t, name)] = now
-		return false
-	})
+	}
+	return lacking
 }
 
-// askAgain lets the next record ask: there was no answer.
+// askAgain lets a record ask soon: there was no answer.
 func (s *schema) askAgain(t source.Table, unsent []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range unsent {
-		delete(s.asked, unsentKey(t, name))
+		s.asked[unsentKey(t, name)] = s.clock.Now().Add(unsentAgain - unsentEvery)
 	}
 }
 
-// lackingFields are the known fields that some record with custom fields does not
-// carry, sorted.
-func lackingFields(known []string, rows []source.Row) []string {
-	lacking := map[string]bool{}
-	for i := range rows {
+// lackingFields are those of the names that some record with custom fields does
+// not carry, sorted. A record that carries them all costs a look at each of its
+// members.
+func lackingFields(names []string, rows []source.Row) []string {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	var lacking []string
+	for i := 0; i < len(rows) && len(wanted) > 0; i++ {
 		rec := rows[i].Record
-		if rec == nil || len(rec.Custom) >= len(known) || !sendsCustom(rec) {
+		if rec == nil || carried(rec, wanted) == len(wanted) || !sendsCustom(rec) {
 			continue
 		}
-		for _, name := range known {
+		for name := range wanted {
 			if !slices.ContainsFunc(rec.Custom, func(m source.Member) bool { return m.Name == name }) {
-				lacking[name] = true
+				lacking = append(lacking, name)
+				delete(wanted, name)
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(lacking))
+	slices.Sort(lacking)
+	return lacking
+}
+
+// carried counts a record's custom fields that are wanted.
+func carried(rec *source.Record, wanted map[string]bool) (n int) {
+	for _, m := range rec.Custom {
+		if wanted[m.Name] {
+			n++
+		}
+	}
+	return n
 }
 
 // sendsCustom reports whether a record carries its custom fields at all.
