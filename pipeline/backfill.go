@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"deskhouse/source"
 )
@@ -42,15 +43,14 @@ func carries(res *source.Resource, rec *source.Record, p source.PendingColumn) b
 	}
 	return slices.ContainsFunc(res.In(p.Register), func(i int) bool {
 		own := slices.Contains(res.Fields[i].Columns(), p.Column)
-		custom := res.Fields[i].Kind == source.KindCustom && !catalogued(res, p.Column)
+		custom := res.Fields[i].Kind == source.KindCustom && !catalogued(p.Column)
 		return (own || custom) && rec.Present.Has(i)
 	})
 }
 
-// catalogued reports whether the catalog has a column; others are custom.
-func catalogued(res *source.Resource, column string) bool {
-	return slices.ContainsFunc(res.Fields, func(f source.Field) bool { return f.Kind != source.KindCustom && slices.Contains(f.Columns(), column) })
-}
+// catalogued reports whether a column is of a field of the catalog, hashed or
+// not; those of custom fields start with cf_.
+func catalogued(column string) bool { return !strings.HasPrefix(column, "cf_") }
 
 // late notes a side row that shows other values than are held and cannot be
 // told to be newer: what is held may be of before the column.
@@ -168,12 +168,18 @@ func (w *writer) keepEdition(ctx context.Context) error {
 	return nil
 }
 
-// backfilled ends what a complete reading filled.
+// backfilled ends what a complete reading filled. Archived tickets that are held
+// are not read again, so they lack what a release or a selection added; a custom
+// field is newer than they are.
 func (r *run) backfilled(ctx context.Context) error {
 	if r.report.Incomplete || !r.whole {
 		return nil
 	}
-	if err := r.wh.Backfilled(ctx, r.tp.w.table, r.cmp.backfill.filled()); err != nil {
+	filled := r.cmp.backfill.filled()
+	if r.reading.passed {
+		filled = slices.DeleteFunc(filled, func(p source.PendingColumn) bool { return catalogued(p.Column) })
+	}
+	if err := r.wh.Backfilled(ctx, r.tp.w.table, filled); err != nil {
 		return fmt.Errorf("end the backfill: %w", err)
 	}
 	return r.tp.w.keepEdition(ctx)

@@ -223,3 +223,22 @@ func TestALaggingIndexTakesNothingWhileEditionsChange(t *testing.T) {
 		}
 	})
 }
+
+// Archived tickets that are held are not read again: what a release adds stays
+// pending because of them, a custom field does not.
+func TestArchivedTicketsLeaveACatalogColumnPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for archived, want := range map[int]int{0: 0, 5: 1} {
+			w := loaded(t, desksim.Config{Seed: 23, Tickets: 100, ArchivedTickets: archived})
+			w.forgetColumn(source.Tickets, "cf_region")
+			w.must(w.p.PollNow(t.Context(), source.OrganizationFields))
+			w.addColumn(source.Tickets, source.Content, "subject")
+			report, err := w.resync(source.Tickets, ResyncOptions{})
+			w.must(err)
+			if left := w.wh.PendingColumns(source.Tickets); report.Backfilled < 100 || len(left) != want || want > 0 && left[0].Column != "subject" {
+				t.Errorf("%d archived: %d rows filled, pending %+v", archived, report.Backfilled, left)
+			}
+			w.stop()
+		}
+	})
+}

@@ -212,10 +212,11 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 		if err := r.note(ctx, page.Records); err != nil {
 			return obs, err
 		}
-		keys, err := s.unknown(ctx, department, page.Records)
+		keys, passed, err := s.unknown(ctx, department, page.Records)
 		if err != nil {
 			return obs, err
 		}
+		r.passed = r.passed || passed
 		got, err := s.getEach(ctx, s.w, r.priority, keys, r.origin)
 		if err != nil {
 			return obs, err
@@ -235,27 +236,29 @@ func (s *searchTable) archiveOf(ctx context.Context, r *reading, department uint
 
 // unknown returns the keys of records that the warehouse does not hold as
 // archived: archiving has no event, and an archived ticket changes no more. Of a
-// department that is not selected only those count that are held.
-func (s *searchTable) unknown(ctx context.Context, department uint64, recs []*source.Record) ([]source.Key, error) {
+// department that is not selected only those count that are held. passed says
+// that there were others with content.
+func (s *searchTable) unknown(ctx context.Context, department uint64, recs []*source.Record) (unknown []source.Key, passed bool, err error) {
 	keys := keysOf(recs)
 	held, err := s.wh.Heads(ctx, s.w.table, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read heads: %w", err)
+		return nil, false, fmt.Errorf("read heads: %w", err)
 	}
 	archived, err := s.wh.Archived(ctx, keys)
 	if err != nil {
-		return nil, fmt.Errorf("look for archived tickets: %w", err)
+		return nil, false, fmt.Errorf("look for archived tickets: %w", err)
 	}
-	var unknown []source.Key
 	selected := s.masks[s.w.table].Selects(department)
 	for _, k := range keys {
 		h := held[k]
 		stored := h.Content.AsOf != 0 && !h.Deleted && !h.LeftOut
 		if stored && (!selected || !archived[k]) || !stored && selected {
 			unknown = append(unknown, k)
+		} else if stored {
+			passed = true
 		}
 	}
-	return unknown, nil
+	return unknown, passed, nil
 }
 
 // poll reads what modifiedTime says changed. The watermark moves to the Date of

@@ -30,6 +30,9 @@ type reading struct {
 	// brief leaves out what costs a call for each record.
 	brief bool
 
+	// passed: archived tickets that are held were not read again.
+	passed bool
+
 	mu         sync.Mutex
 	total      outcome
 	incomplete []string  // why rows may be missing
