@@ -166,5 +166,5 @@ const maxAdded = 500
 // Zoho for the fields and calls EnsureCustomFields.
 func (w *Warehouse) KnowsCustom(t source.Table, apiName string) bool {
 	l, err := w.layout(t)
-	return err == nil && (l.document || slices.ContainsFunc(l.custom, func(c customColumn) bool { return !c.former && c.APIName == apiName }))
+	return err == nil && (l.document || l.known[apiName])
 }

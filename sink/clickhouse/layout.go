@@ -14,7 +14,8 @@ type layout struct {
 	custom  []customColumn // all cf_* columns that are selected, in the table's order
 	mask    *source.Mask   // what is left out or hashed
 	pending pendingColumns
-	moved   []string // main columns whose values this release stores elsewhere
+	known   map[string]bool // API names of custom fields with a column in use
+	moved   []string        // main columns whose values this release stores elsewhere
 	// document: content stands in doc, but for the pinned fields.
 	document bool
 }

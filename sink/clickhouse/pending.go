@@ -100,7 +100,7 @@ func (l *layout) dataColumns(reg source.Register) []column {
 	return cols
 }
 
-// withPending returns the layout with these columns pending.
+// withPending returns the layout with these columns pending, ready to be published.
 func (l *layout) withPending(all []source.PendingColumn) *layout {
 	next := *l
 	next.pending = pendingColumns{all: all, custom: map[string]bool{}}
@@ -112,8 +112,13 @@ func (l *layout) withPending(all []source.PendingColumn) *layout {
 			}
 		}
 	}
+	next.known = make(map[string]bool, len(l.custom))
 	for _, c := range l.custom {
-		if !c.former && p.has(source.Content, c.name) {
+		if c.former {
+			continue
+		}
+		next.known[c.APIName] = true
+		if p.has(source.Content, c.name) {
 			p.custom[c.APIName] = true
 			p.whole = p.whole || c.revived
 		}
