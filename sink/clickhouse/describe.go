@@ -229,8 +229,12 @@ func describeColumn(have haveColumn, exists bool, want *column) SchemaColumn {
 // sourceOf is the field that a column's comment names, and the label of a custom
 // field.
 func sourceOf(c haveColumn) (field, label string) {
-	if rest, ok := strings.CutPrefix(c.comment, fieldMark); ok {
+	_, of := splitHash(c.comment)
+	if rest, ok := strings.CutPrefix(of, fieldMark); ok {
 		field, _, _ = strings.Cut(rest, " ")
+		if !strings.Contains(field, ".") {
+			return "", "" // a part of the key that is no field
+		}
 		return strings.TrimRight(field, ":,;"), ""
 	}
 	custom, _ := parseCustom(c)

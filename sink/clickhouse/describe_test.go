@@ -1,9 +1,15 @@
 package clickhouse
 
-import "testing"
+import (
+	"testing"
+
+	"deskhouse/source"
+)
 
 func TestColumnStates(t *testing.T) {
 	field := column{name: "a", typ: typeString, comment: "Zoho Desk tickets.a: a note"}
+	org := keyColumns(source.Tickets)[0]
+	hash := column{name: "a_hash", typ: typeString, comment: hashComment("0123abcd", field.comment)}
 	custom := func(c customColumn) *column {
 		c.name, c.typ, c.APIName, c.Label, c.Type = "cf_a", typeString, `cf_"a`, "A: b", "Text"
 		col := c.column()
@@ -28,6 +34,8 @@ func TestColumnStates(t *testing.T) {
 		{"retired", as(&field, retiredMark, ""), nil, ColumnRetired, "tickets.a", "", false},
 		{"to be retired", as(&field, "", ""), nil, ColumnRetired, "tickets.a", "", false},
 		{"to be revived", as(&field, retiredMark, ""), &field, ColumnRetired, "tickets.a", "", true},
+		{"a key of its own", as(&org, "", ""), &org, "", "", "", true},
+		{"a hash", as(&hash, "", ""), &hash, "", "tickets.a", "", true},
 		{"somebody's", haveColumn{"x", "String", "mine"}, nil, ColumnForeign, "", "", false},
 		{"custom", as(custom(customColumn{}), "", ""), custom(customColumn{}), "", `cf_"a`, "A: b", true},
 		{"custom, pending", as(custom(customColumn{}), "", pendingMark), custom(customColumn{}), ColumnPending, `cf_"a`, "A: b", true},
