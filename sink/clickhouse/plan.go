@@ -161,7 +161,7 @@ func (d difference) unwanted() (retire []clause, drops []Step) {
 			retire = append(retire, commentClause(h.name, retiredMark+text))
 		}
 		drops = append(drops, Step{Table: d.want.name, Kind: DropColumn, Columns: []string{h.name}, Command: applyCommand,
-			What: fmt.Sprintf("drop the column %s with its values", h.name), Why: "no longer filled, and in nobody's way",
+			What: fmt.Sprintf("drop the column %s with its values", h.name), Why: "no longer filled; of records that are not read again, as deleted ones, nothing else has these values",
 			SQL: alterTable(d.database, d.want.name, "DROP COLUMN IF EXISTS "+ident(h.name))})
 	}
 	return retire, drops

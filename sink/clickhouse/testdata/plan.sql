@@ -23,7 +23,7 @@ ALTER TABLE `d`.`t` MODIFY COMMENT 'deskhouse 2: c';
 ALTER TABLE `d`.`t` MODIFY COLUMN `a` Nullable(Int64);
 
 -- t: drop the column o`ld with its values
--- no longer filled, and in nobody's way; automatic false, blocking false
+-- no longer filled; of records that are not read again, as deleted ones, nothing else has these values; automatic false, blocking false
 ALTER TABLE `d`.`t` DROP COLUMN IF EXISTS `o\`ld`;
 
 -- u: rename the table to old_u_2; deskhouse makes it anew and reads its rows from Zoho again, but those deleted there
