@@ -61,7 +61,7 @@ func TestRebuildPutsAnEqualTableIntoPlace(t *testing.T) {
 		}
 		wantRow(t, w, "unchanged,new,not read,came", "SELECT arrayStringConcat(groupArray(subject), ',') FROM (SELECT subject FROM tickets ORDER BY id)")
 		wantRow(t, w, "Sales\tkept", "SELECT department_name, cf_late FROM tickets_full WHERE id = 6")
-		wantRow(t, w, "1", "SELECT count() = 6 FROM tickets_all") // rebuilt: no older versions
+		wantRow(t, w, "1", "SELECT uniqExact(id, _version) = 6 FROM tickets_all") // rebuilt: no older versions; what was copied twice may not be merged yet
 		if left := shadowsLeft(t, w); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}

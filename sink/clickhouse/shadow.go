@@ -168,15 +168,28 @@ func (w *Warehouse) canExchange(ctx context.Context, t source.Table) error {
 	return nil
 }
 
-// DropRebuild gives a rebuild up; without one it does nothing. After an error
-// what is left of the shadow goes at the next Prepare.
+// DropRebuild gives a rebuild up; without one it does nothing. One whose table
+// was exchanged for one of another layout, though SwapRebuild failed, it ends
+// instead. After an error what is left of the shadow goes at the next Prepare.
 func (w *Warehouse) DropRebuild(ctx context.Context, t source.Table) error {
-	name := w.shadows.of(t)
-	if name == "" {
+	w.schemaMu.Lock()
+	defer w.schemaMu.Unlock()
+	s := w.shadows.get(t)
+	if s.name == "" {
 		return nil
 	}
-	w.shadows.end(t, name)
-	return w.dropTable(ctx, name, atOnce)
+	defer w.shadows.end(t, s.name)
+	if s.layout != nil {
+		tables, err := w.have(ctx)
+		if err != nil {
+			return err
+		}
+		if isDocument(tables[mainName(t)]) == s.layout.document {
+			return w.endExchange(ctx, t, s, tables)
+		}
+	}
+	w.shadows.end(t, s.name) // nobody writes it any more
+	return w.dropTable(ctx, s.name, atOnce)
 }
 
 // When a dropped table's data goes: at once, after waiting for the statements

@@ -122,6 +122,11 @@ func (w *Warehouse) exchangeOther(ctx context.Context, was *layout, s shadow) er
 		}
 		tables[mainName(t)], tables[s.name] = tables[s.name], tables[mainName(t)]
 	}
+	return w.endExchange(ctx, t, s, tables)
+}
+
+// endExchange takes up the layout that the main table has now.
+func (w *Warehouse) endExchange(ctx context.Context, t source.Table, s shadow, tables map[string]haveTable) error {
 	next := s.layout.withPending(s.layout.pendingIn(tables))
 	w.publish(next)
 	if err := w.createViews(ctx, next.views(w.cfg.Database, w.names)); err != nil {

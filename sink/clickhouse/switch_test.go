@@ -181,6 +181,31 @@ func TestAChangeOfLayoutThatIsCutOff(t *testing.T) {
 	wantRow(t, next, "goes on", "SELECT doc.subject FROM tickets WHERE id = 7")
 }
 
+// An exchange that was made though SwapRebuild failed, its answer lost, is not
+// given up: the old layout would fit nothing any more.
+func TestAnExchangeWhoseAnswerIsLost(t *testing.T) {
+	w := prepared(t)
+	must(t, w.Write(ctx, source.Tickets, []source.Row{ticket(t, 7, "before", 50)}, 1))
+	cfg := w.cfg
+	cfg.Layout = LayoutDocument
+	next := open(t, cfg)
+	must(t, next.Prepare(ctx, allTables))
+	must(t, next.BeginRebuild(ctx, source.Tickets, "s"))
+	_, err := next.completeShadow(ctx, source.Tickets, next.shadows.of(source.Tickets))
+	must(t, err)
+	must(t, next.exec(ctx, "cut", fmt.Sprintf("EXCHANGE TABLES %s AND %s", qualified(cfg.Database, "tickets_all"), qualified(cfg.Database, next.shadows.of(source.Tickets)))))
+	must(t, next.DropRebuild(ctx, source.Tickets))
+	must(t, next.Write(ctx, source.Tickets, []source.Row{ticket(t, 8, "after", 50)}, 1))
+	if got := rows(t, next, "SELECT doc.subject FROM tickets ORDER BY id"); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("the view shows %q", got)
+	}
+	must(t, next.BeginRebuild(ctx, source.Tickets, "u"))
+	must(t, next.DropRebuild(ctx, source.Tickets))
+	if left := shadowsLeft(t, next); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
 // A column that a person added keeps its definition, unless the layout needs
 // its name.
 func TestColumnsOfPeopleInAChangeOfLayout(t *testing.T) {
