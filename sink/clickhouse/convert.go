@@ -87,7 +87,7 @@ func (w *Warehouse) carryPart(ctx context.Context, from *layout, s shadow, rows 
 	err = w.convert(ctx, from, s.retired, fmt.Sprintf("(%s) IN (SELECT %s FROM _keys)", names, names), func(have source.Row) error {
 		row := wanted[have.Key]
 		delete(wanted, have.Key)
-		row.Record, row.Content, row.Modified = have.Record, have.Content, have.Modified
+		row.Record, row.Content, row.Modified, row.LeftOut = have.Record, have.Content, have.Modified, have.LeftOut
 		return add(row)
 	}, held)
 	for _, row := range wanted { // the held row is gone: it says so, as with carryOver
