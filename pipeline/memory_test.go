@@ -33,6 +33,7 @@ type memWarehouse struct {
 	runs       map[string]map[source.Key]bool
 	reports    []source.RunReport
 	shadows    map[source.Table]memShadow
+	swapFails  int // how often SwapRebuild fails from now on
 	writes     int
 	sideWrites int // side rows
 	failNext   int // that many writes fail, after having stored the rows
@@ -540,6 +541,10 @@ func (m *memWarehouse) WriteShadow(_ context.Context, t source.Table, rows []sou
 func (m *memWarehouse) SwapRebuild(_ context.Context, t source.Table) (copied uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.swapFails > 0 {
+		m.swapFails--
+		return 0, errors.New("connection lost")
+	}
 	for k, st := range m.main[t] {
 		if held, ok := m.shadows[t][k]; !ok || held.Version < st.Version {
 			m.shadows[t][k] = st

@@ -224,13 +224,18 @@ func (r *run) decide(ctx context.Context) error {
 }
 
 // exchange puts the rebuilt table in the place of the old one, between two
-// batches of the writer.
+// batches of the writer. It is repeated until there is an answer: an exchange
+// may have been made though its reply was lost.
 func (r *run) exchange(ctx context.Context) error {
 	if r.report.Incomplete {
 		return errors.New("the rebuild was given up: not everything could be read; the table is as before, and repaired")
 	}
 	return r.tp.w.pause(ctx, func() error {
-		copied, err := r.wh.SwapRebuild(ctx, r.tp.w.table)
+		var copied uint64
+		err := retry(ctx, r.clock, r.log, "exchange the rebuilt table", func(ctx context.Context) (err error) {
+			copied, err = r.wh.SwapRebuild(ctx, r.tp.w.table)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("exchange the rebuilt table: %w", err)
 		}

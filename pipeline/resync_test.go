@@ -171,6 +171,20 @@ func TestRebuildHealsWhatFingerprintsDoNotShow(t *testing.T) {
 	})
 }
 
+// The warehouse is away for a moment when a rebuilt table is exchanged.
+func TestAnExchangeWithoutAnAnswerIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := loaded(t, desksim.Config{Seed: 8, Tickets: 50})
+		w.wh.swapFails = 3
+		_, err := w.resync(source.Tickets, ResyncOptions{Rebuild: true})
+		w.must(err)
+		if len(w.wh.shadows) != 0 {
+			t.Error("a shadow is left")
+		}
+		w.compare()
+	})
+}
+
 // A rebuild that ends early leaves the table as it was.
 func TestRebuildOfAnIncompleteReadingIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
