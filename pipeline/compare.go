@@ -276,7 +276,7 @@ func (f found) row() source.Row {
 	return source.Row{Key: f.Key, State: st}
 }
 
-// shadowAttempts is how often rows of a rebuild are written before it is given
+// shadowAttempts is how often a step of a rebuild is tried before it is given
 // up: the table itself lacks nothing without it.
 const shadowAttempts = 5
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -224,18 +225,20 @@ func (r *run) decide(ctx context.Context) error {
 }
 
 // exchange puts the rebuilt table in the place of the old one, between two
-// batches of the writer. It is repeated until there is an answer: an exchange
-// may have been made though its reply was lost.
+// batches of the writer. It is repeated some times: an exchange may have been made
+// though its reply was lost.
 func (r *run) exchange(ctx context.Context) error {
 	if r.report.Incomplete {
 		return errors.New("the rebuild was given up: not everything could be read; the table is as before, and repaired")
 	}
 	return r.tp.w.pause(ctx, func() error {
-		var copied uint64
-		err := retry(ctx, r.clock, r.log, "exchange the rebuilt table", func(ctx context.Context) (err error) {
+		copied, err := r.wh.SwapRebuild(ctx, r.tp.w.table)
+		for attempt := 1; err != nil && !permanent(err) && attempt < shadowAttempts; attempt++ {
+			if stopped := sleep(ctx, r.clock, time.Second<<attempt); stopped != nil {
+				return stopped
+			}
 			copied, err = r.wh.SwapRebuild(ctx, r.tp.w.table)
-			return err
-		})
+		}
 		if err != nil {
 			return fmt.Errorf("exchange the rebuilt table: %w", err)
 		}

@@ -175,11 +175,17 @@ func TestRebuildHealsWhatFingerprintsDoNotShow(t *testing.T) {
 func TestAnExchangeWithoutAnAnswerIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := loaded(t, desksim.Config{Seed: 8, Tickets: 50})
-		w.wh.swapFails = 3
-		_, err := w.resync(source.Tickets, ResyncOptions{Rebuild: true})
-		w.must(err)
-		if len(w.wh.shadows) != 0 {
-			t.Error("a shadow is left")
+		for _, c := range []struct {
+			fails int
+			ends  bool
+		}{{shadowAttempts - 1, false}, {shadowAttempts, true}} {
+			w.wh.swapFails = c.fails
+			if _, err := w.resync(source.Tickets, ResyncOptions{Rebuild: true}); (err != nil) != c.ends {
+				t.Errorf("after %d failures: %v", c.fails, err)
+			}
+			if len(w.wh.shadows) != 0 {
+				t.Error("a shadow is left")
+			}
 		}
 		w.compare()
 	})
