@@ -124,3 +124,26 @@ func TestAnEventOfTheSameSecondAsASearchRowIsSettledByGet(t *testing.T) {
 		t.Errorf("after another event, whose time tells: %q", got)
 	}
 }
+
+// An empty object is as whole as null: its row is stored.
+func TestAnEmptyObjectHidesNoKeys(t *testing.T) {
+	whole := ticketOf(t, `{"id":"1","subject":"x","lastThread":{"channel":"EMAIL","isDraft":false,"isForward":false,"direction":"in"},"contact":{"id":"5","lastName":"l","account":{"id":"7","accountName":"a"}}}`)
+	cov := NewCoverage(ticketResource, whole.Present, whole.Present)
+	for sent, carries := range map[string]bool{`"lastThread":null`: true, `"lastThread":{}`: true, `"lastThread":{ }`: true, `"contact":{}`: true, `"contact":{"lastName":"l","account":{}}`: true, `"lastThread":{"channel":"EMAIL"}`: false} {
+		text := `{"id":"1","subject":"x",` + sent
+		if sent[1] == 'l' {
+			text += `,"contact":null}`
+		} else {
+			text += `,"lastThread":null}`
+		}
+		rec := ticketOf(t, text)
+		if o := cov.FromSearch(rec, Timing{}, "snapshot"); o.Carries[Listed] != carries {
+			t.Errorf("%s: carries listed %v", sent, o.Carries[Listed])
+		}
+		for _, name := range []string{"lastThread.direction", "contact.account.accountName"} {
+			if v := value(rec, name); !IsNull(v) {
+				t.Errorf("%s: %s is %s", sent, name, v)
+			}
+		}
+	}
+}

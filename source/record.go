@@ -148,14 +148,16 @@ func ParseRecord(res *Resource, module string, text []byte) (*Record, error) {
 	return recs, nil
 }
 
-// parser walks one JSON text; records share the text's single copy.
+// parser walks one JSON text; records share the text's single copy, which ends
+// with a null of its own.
 type parser struct {
 	text string
+	null span
 	dec  *jsontext.Decoder
 }
 
 func newParser(body []byte) *parser {
-	return &parser{text: string(body), dec: jsontext.NewDecoder(bytes.NewBuffer(body),
+	return &parser{text: string(body) + "null", null: span{uint32(len(body)), uint32(len(body) + 4)}, dec: jsontext.NewDecoder(bytes.NewBuffer(body),
 		// Zoho's bodies are read leniently: a duplicate key or a broken
 		// character must not lose a page.
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
@@ -183,9 +185,14 @@ func (p *parser) record(res *Resource, module string, vals []span) (*Record, err
 	return r, nil
 }
 
+// object reads an object's members. An empty one is there as null would be: what
+// it could hold is null rather than absent.
 func (p *parser) object(r *Record, n *node, path string) error {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return err
+	}
+	if p.dec.PeekKind() == '}' {
+		p.absentObject(r, n, p.null)
 	}
 	for p.dec.PeekKind() != '}' {
 		raw, err := p.dec.ReadValue()
