@@ -167,6 +167,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		g.Go(func() error { return p.live(ctx, t) })
 	}
 	g.Go(func() error { return p.beats(ctx) })
+	g.Go(func() error { return p.names(ctx) })
 	if p.cfg.Mode == Follow {
 		g.Go(func() error { return p.recount(ctx) })
 		g.Go(func() error { return p.settle(ctx) })
@@ -241,6 +242,7 @@ func (p *Pipeline) afterLoad(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	p.freshNames(ctx)
 	close(p.loaded)
 	if p.cfg.Mode != Follow {
 		return nil

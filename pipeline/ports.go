@@ -83,6 +83,10 @@ type Warehouse interface {
 	// as far as that is due, and returns the names of what it merged. It takes
 	// from seconds to minutes and holds up neither writes nor reads.
 	Settle(ctx context.Context, tables []source.Table) (merged []string, err error)
+	// FreshNames makes the names that views show by id those that were written,
+	// and returns the tables whose names it loaded: none when nothing of names
+	// was written since the last call. It holds up neither writes nor reads.
+	FreshNames(ctx context.Context, only ...source.Table) (loaded []source.Table, err error)
 	Shadows
 }
 

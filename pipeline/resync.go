@@ -53,6 +53,7 @@ func (p *Pipeline) Resync(ctx context.Context, t source.Table, o ResyncOptions) 
 	if saveErr := p.wh.SaveRun(context.WithoutCancel(ctx), r.report); saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("save drift report: %w", saveErr))
 	}
+	p.freshNames(ctx)
 	p.decided(ctx, ofResync, r.report, err)
 	p.progress.resynced(r.report)
 	return r.report, err

@@ -15,6 +15,9 @@ import (
 	"deskhouse/source"
 )
 
+func (m *memWarehouse) FreshNames(context.Context, ...source.Table) ([]source.Table, error) {
+	return nil, nil
+}
 func (m *memWarehouse) Settle(context.Context, []source.Table) ([]string, error) { return nil, nil }
 
 // settling notes when it is asked to merge which tables.

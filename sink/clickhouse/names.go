@@ -39,7 +39,8 @@ func (c credentials) clause() string {
 }
 
 // createDictionary serves the last known names, those of deleted records too.
-// The server looks every 10 to 30 seconds whether the table changed.
+// A server looks every 10 to 30 seconds whether the table changed; FreshNames
+// does not leave it at that.
 func createDictionary(database string, t source.Table, cred credentials) string {
 	from := qualified(database, mainName(t))
 	query := fmt.Sprintf("SELECT id, %s AS name FROM %s FINAL", ident(nameColumn[t]), from)

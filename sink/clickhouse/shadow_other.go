@@ -132,6 +132,7 @@ func (w *Warehouse) endExchange(ctx context.Context, t source.Table, s shadow, t
 	if err := w.createViews(ctx, next.views(w.cfg.Database, w.names)); err != nil {
 		return err
 	}
+	w.stale.note(t)
 	w.shadows.end(t, s.name)
 	w.cfg.Logger.Info().Str("table", string(t)).Str("layout", string(next.kind())).Msg("layout changed")
 	if err := w.dropTable(ctx, s.name, later); err != nil {

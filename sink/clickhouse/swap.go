@@ -144,6 +144,7 @@ func (w *Warehouse) exchange(ctx context.Context, t source.Table, name string) e
 			return err
 		}
 	}
+	w.stale.note(t)
 	w.shadows.end(t, name)
 	if err := w.dropTable(ctx, name, later); err != nil {
 		w.cfg.Logger.Warn().Err(err).Str("table", string(t)).Msg("old table of a rebuild stays until the next start")

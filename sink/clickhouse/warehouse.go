@@ -33,6 +33,7 @@ type Warehouse struct {
 	layoutMu sync.RWMutex                          // guards layouts
 	layouts  map[source.Table]*layout
 
+	stale    staleNames
 	shadows  shadows  // rebuilds under way
 	written  sync.Map // tables that this process wrote rows of
 	blocks   blockPool

@@ -71,17 +71,6 @@ func (w *Warehouse) writeBlocks(ctx context.Context, l *layout, name string, row
 	return carried, s.close(ctx, err)
 }
 
-// namesChanged shows new department names at once. Products may come by the
-// hundred thousand; they wait for the dictionary's own look.
-func (w *Warehouse) namesChanged(ctx context.Context, t source.Table, rows int) {
-	if t != source.Departments || rows == 0 {
-		return
-	}
-	if err := w.ReloadNames(ctx, t); err != nil {
-		w.cfg.Logger.Warn().Err(err).Str("table", string(t)).Msg("names show the change within half a minute")
-	}
-}
-
 func (b *block) addMain(row *source.Row, epoch uint64) {
 	b.add(row.Key, row.Record)
 	b.state.add(row, epoch)
