@@ -1,13 +1,17 @@
 package clickhouse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"deskhouse/source"
+
+	"github.com/rs/zerolog"
 )
 
 func TestWhatIsDueToBeMerged(t *testing.T) {
@@ -66,6 +70,39 @@ func TestSettleLeavesOnePartAndTheSameRows(t *testing.T) {
 			t.Fatalf("merged %v once more, %v", merged, err)
 		}
 	})
+}
+
+// A mutation that fails again and again keeps parts from before and after it
+// apart, and OPTIMIZE does not say so.
+func TestASettleThatTheServerDoesNotCarryOut(t *testing.T) {
+	var log bytes.Buffer
+	w := prepared(t, func(c *Config) { c.Logger = zerolog.New(&log) })
+	const name = "tickets_all"
+	withoutMerges(t, w, name)
+	must(t, write(w, source.Tickets, `{"id":"1","subject":"a"}`))
+	table := qualified(w.Database(), name)
+	must(t, w.exec(ctx, "begin a mutation", "ALTER TABLE "+table+" UPDATE subject = toString(throwIf(id > 0)) WHERE 1 SETTINGS mutations_sync = 0"))
+	must(t, write(w, source.Tickets, `{"id":"2","subject":"b"}`))
+	log.Reset()
+	for range 3 {
+		merged, err := w.settle(ctx, []source.Table{source.Tickets}, unsettled)
+		must(t, err)
+		if len(merged) > 0 {
+			t.Fatalf("merged %v, said of a table that has two parts", merged)
+		}
+	}
+	if got := log.String(); strings.Count(got, "unmerged") != 1 || !strings.Contains(got, `"table":"tickets_all"`) {
+		t.Errorf("three attempts are logged as\n%s", got)
+	}
+	must(t, w.exec(ctx, "end the mutation", "KILL MUTATION WHERE database = "+literal(w.Database())+" AND table = "+literal(name)+" SYNC"))
+	merged, err := w.settle(ctx, []source.Table{source.Tickets}, unsettled)
+	must(t, err)
+	if len(merged) != 1 {
+		t.Errorf("merged %v after the mutation", merged)
+	}
+	if _, said := w.unmerged.Load(name); said {
+		t.Error("the next time would not be logged")
+	}
 }
 
 func TestSettleWaitsForQuiet(t *testing.T) {

@@ -42,6 +42,7 @@ type Warehouse struct {
 	instance string        // makes them unique
 	fence    atomic.Uint64 // the epoch in query ids
 
+	unmerged   sync.Map  // names of tables that a merge left as they were, as was said
 	noSettling sync.Once // a grant for merging is missing, and it was said
 }
 
