@@ -12,8 +12,9 @@ import (
 	"strings"
 )
 
-// TLS says how the server of a warehouse proves who it is, and how deskhouse does. The files are read anew for every
-// connection, so certificates may be renewed while deskhouse runs. All paths are absolute.
+// TLS says how the server of a warehouse proves who it is, and how deskhouse does. The files are read anew
+// whenever the driver opens a connection, so certificates may be renewed while deskhouse runs; how soon each is used, see
+// clickhouse.TLS. All paths are absolute.
 type TLS struct {
 	// CA holds the authorities the server's certificate may come from; empty means the system's.
 	CA string `json:"ca,omitempty" yaml:"ca,omitempty"`

@@ -10,15 +10,19 @@ import (
 )
 
 // TLS says how the server proves who it is, and how this client does. The
-// files are read for every connection, so they may be renewed at any time.
+// files are read whenever the driver opens a connection, so they may be renewed
+// at any time. Over HTTPS a connection of the driver's is a pool that dials
+// again by itself: for that only the client's certificate is read again, and the
+// authorities stay as they were until the driver opens another connection, after
+// a call that failed or an hour (its default lifetime).
 type TLS struct {
 	CA         string // file of authorities in PEM, "" for the system's
 	Cert, Key  string // files of the client's certificate and key, "" for none
 	ServerName string // the name in the server's certificate, "" for the host's
 }
 
-// secured is the TLS configuration of one connection to addr: what the URL
-// says, and what the files hold now. It is nil for plain text.
+// secured is the TLS configuration of one of the driver's connections to addr:
+// what the URL says, and what the files hold now. It is nil for plain text.
 func (c Config) secured(base *tls.Config, addr string) (*tls.Config, error) {
 	if base == nil {
 		return nil, nil
@@ -55,7 +59,7 @@ func (t TLS) fill(cfg *tls.Config) error {
 	if _, err := t.certificate(); err != nil {
 		return err
 	}
-	// A connection over HTTP dials again by itself.
+	// Read again where a connection over HTTP dials again by itself.
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() }
 	return nil
 }
