@@ -141,6 +141,20 @@ func TestOpenTicketsByDay(t *testing.T) {
 	}
 }
 
+// TestOpenTicketsOfOtherCenturies has times that are right for a DateTime64 and
+// beyond what a Date holds: none may come out as a day of another century.
+func TestOpenTicketsOfOtherCenturies(t *testing.T) {
+	w := prepared(t)
+	must(t, write(w, source.Tickets, statusTicket(101, `"11"`, "Closed", "Closed", "2024-01-01 10:00:00", "2200-01-01 00:00:00", "2024-01-01 10:00:00")))
+	must(t, write(w, source.Tickets, statusTicket(102, `"12"`, "Closed", "Closed", "1965-12-31 10:00:00", "1966-01-01 00:00:00", "2024-01-01 10:00:00")))
+	wantRow(t, w, "1\t0\t1\t2024-01-01", "SELECT sum(opened), sum(closed), argMax(open, day), toString(min(day)) FROM open_tickets_by_day WHERE department_id = 11")
+	wantRow(t, w, "1\t1\t0\t1965-12-31", "SELECT sum(opened), sum(closed), argMax(open, day), toString(min(day)) FROM open_tickets_by_day WHERE department_id = 12")
+	wantRow(t, w, "1966-01-01", "SELECT toString(day) FROM open_tickets_by_day WHERE closed > 0")
+	for year, ticket := range map[string]string{"2200": "101", "1966": "102"} {
+		wantRow(t, w, year, "SELECT toString(toYear(toDate32(closed_time))) FROM tickets WHERE id = %s", ticket)
+	}
+}
+
 // The views are there with tickets only, each column says what it is, and
 // nothing of somebody else's with their names is taken.
 func TestTicketViewsComeWithTickets(t *testing.T) {

@@ -50,10 +50,11 @@ func ticketChangesView(database string) view {
 }
 
 // openByDayView counts tickets by day and department. Days on which nothing
-// happened come from the second part of the union.
+// happened come from the second part of the union. A Date ends in 2149 and wraps
+// beyond; times of tickets go as far as a Date32.
 func openByDayView(database string, names nameTables) view {
 	cols := []viewColumn{
-		{name: "day", typ: "Date", comment: "Day (UTC); every day from a department's first ticket to today"},
+		{name: "day", typ: "Date32", comment: "Day (UTC); every day from a department's first ticket to today"},
 		{name: departmentColumn, typ: typeRef, comment: "departments.id; NULL for tickets without"},
 	}
 	cols = append(cols, names.after(database, departmentColumn)...)
@@ -68,17 +69,17 @@ func openByDayView(database string, names nameTables) view {
     SELECT department_id, day, sum(o) AS opened, sum(c) AS closed
     FROM
     (
-        SELECT department_id, toDate(happened) AS day, toUInt64(opens) AS o, toUInt64(1 - opens) AS c
+        SELECT department_id, toDate32(happened) AS day, toUInt64(opens) AS o, toUInt64(1 - opens) AS c
         FROM (SELECT department_id, [created_time, closed_time] AS times FROM %s WHERE isNotNull(created_time))
         ARRAY JOIN times AS happened, [1, 0] AS opens
         WHERE isNotNull(happened)
         UNION ALL
-        SELECT department_id, arrayJoin(arrayMap(d -> toDate(d), range(toUInt32(toDate(min(created_time))), toUInt32(toDate(now('UTC'))) + 1))), 0, 0
+        SELECT department_id, arrayJoin(arrayMap(d -> addDays(toDate32('1970-01-01'), d), range(toInt32(toDate32(min(created_time))), toInt32(toDate32(now('UTC'))) + 1))), 0, 0
         FROM %s
         WHERE isNotNull(created_time)
         GROUP BY department_id
     )
-    WHERE day <= toDate(now('UTC'))
+    WHERE day <= toDate32(now('UTC'))
     GROUP BY department_id, day
 )`, tickets, tickets),
 		comment: "Open tickets by day (UTC) and department, from created_time and closed_time of the tickets that exist now: deleted tickets are not counted, a ticket counts for the department it is in now, and a reopened one as open since its creation."}

@@ -641,7 +641,7 @@ COMMENT 'deskhouse 2: How long tickets that exist now were in each status, one r
 
 CREATE OR REPLACE VIEW `desk`.`open_tickets_by_day`
 (
-    `day` Date COMMENT 'Day (UTC); every day from a department\'s first ticket to today',
+    `day` Date32 COMMENT 'Day (UTC); every day from a department\'s first ticket to today',
     `department_id` Nullable(UInt64) COMMENT 'departments.id; NULL for tickets without',
     `department_name` Nullable(String) COMMENT 'Current name of department_id, from departments',
     `opened` UInt64 COMMENT 'Tickets created on that day',
@@ -660,17 +660,17 @@ FROM
     SELECT department_id, day, sum(o) AS opened, sum(c) AS closed
     FROM
     (
-        SELECT department_id, toDate(happened) AS day, toUInt64(opens) AS o, toUInt64(1 - opens) AS c
+        SELECT department_id, toDate32(happened) AS day, toUInt64(opens) AS o, toUInt64(1 - opens) AS c
         FROM (SELECT department_id, [created_time, closed_time] AS times FROM `desk`.`tickets` WHERE isNotNull(created_time))
         ARRAY JOIN times AS happened, [1, 0] AS opens
         WHERE isNotNull(happened)
         UNION ALL
-        SELECT department_id, arrayJoin(arrayMap(d -> toDate(d), range(toUInt32(toDate(min(created_time))), toUInt32(toDate(now('UTC'))) + 1))), 0, 0
+        SELECT department_id, arrayJoin(arrayMap(d -> addDays(toDate32('1970-01-01'), d), range(toInt32(toDate32(min(created_time))), toInt32(toDate32(now('UTC'))) + 1))), 0, 0
         FROM `desk`.`tickets`
         WHERE isNotNull(created_time)
         GROUP BY department_id
     )
-    WHERE day <= toDate(now('UTC'))
+    WHERE day <= toDate32(now('UTC'))
     GROUP BY department_id, day
 )
 COMMENT 'deskhouse 2: Open tickets by day (UTC) and department, from created_time and closed_time of the tickets that exist now: deleted tickets are not counted, a ticket counts for the department it is in now, and a reopened one as open since its creation.';
