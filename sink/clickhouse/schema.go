@@ -51,19 +51,25 @@ func (w *Warehouse) have(ctx context.Context) (map[string]haveTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = w.scan(ctx, "list columns", "SELECT table, name, type, comment FROM system.columns WHERE database = {db:String} ORDER BY table, position",
+	return tables, w.haveColumns(ctx, tables)
+}
+
+// haveColumns adds the columns of these tables. One that was made since they were
+// listed is not there yet: nobody could tell whose it is.
+func (w *Warehouse) haveColumns(ctx context.Context, tables map[string]haveTable) error {
+	return w.scan(ctx, "list columns", "SELECT table, name, type, comment FROM system.columns WHERE database = {db:String} ORDER BY table, position",
 		w.dbArg(), func(row scanner) error {
 			var name string
 			var c haveColumn
 			if err := row.Scan(&name, &c.name, &c.typ, &c.comment); err != nil {
 				return err
 			}
-			t := tables[name]
-			t.columns = append(t.columns, c)
-			tables[name] = t
+			if t, listed := tables[name]; listed {
+				t.columns = append(t.columns, c)
+				tables[name] = t
+			}
 			return nil
 		})
-	return tables, err
 }
 
 // checkOurs refuses objects of our names that deskhouse did not make, or that

@@ -122,6 +122,17 @@ func TestTypesAreSpeltAsTheServerDoes(t *testing.T) {
 	}
 }
 
+// A table that is made between the two questions is not there: it would have
+// columns and no comment, so be somebody else's.
+func TestATableMadeWhileTheSchemaIsReadIsNotThere(t *testing.T) {
+	w := prepared(t)
+	tables := map[string]haveTable{"tickets_all": {}}
+	must(t, w.haveColumns(ctx, tables))
+	if _, there := tables["tickets_all"].column("subject"); !there || len(tables) > 1 {
+		t.Errorf("%d tables, subject there: %v", len(tables), there)
+	}
+}
+
 func TestPrepareAddsMissingColumns(t *testing.T) {
 	w := prepared(t)
 	must(t, w.exec(ctx, "damage", "DROP VIEW "+qualified(w.Database(), "tickets")))
