@@ -208,6 +208,18 @@ func (r *Record) put(i int, value string) {
 	r.vals[i] = span{from, from + uint32(len(value))}
 }
 
+// StoredCustom is Stored of the value of one custom field; false means that it is
+// left out.
+func (m *Mask) StoredCustom(apiName, raw string) (string, bool) {
+	switch t := m.ofCustom(apiName); {
+	case t == excluded:
+		return "", false
+	case t == hashed && !isHashed(raw):
+		return m.value(t, KindString, raw), true
+	}
+	return raw, true
+}
+
 // customOf masks the members of cf, and its text.
 func (m *Mask) customOf(c *Record, value func(treatment, Kind, string) string) {
 	i := c.Resource.custom

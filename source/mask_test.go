@@ -211,6 +211,20 @@ func TestEarlierStatesAreMasked(t *testing.T) {
 	}
 }
 
+func TestStoredCustomValuesAreMasked(t *testing.T) {
+	m := mask(t, Tickets, Selection{Exclude: []string{"cf_b"}, Hash: []string{"cf_c"}})
+	if raw, ok := m.StoredCustom("cf_a", `"x"`); !ok || raw != `"x"` {
+		t.Errorf("kept as %s, %v", raw, ok)
+	}
+	if raw, ok := m.StoredCustom("cf_b", `"x"`); ok {
+		t.Errorf("left out, yet %s", raw)
+	}
+	hash, ok := m.StoredCustom("cf_c", `"x"`)
+	if again, _ := m.StoredCustom("cf_c", hash); !ok || !isHashed(hash) || again != hash {
+		t.Errorf("hashed as %s, then %s", hash, again)
+	}
+}
+
 // TestNothingOfAMaskedValueIsLeft: whatever the document looks like, the text
 // of a value that is left out or hashed is in nothing that a record shows.
 func TestNothingOfAMaskedValueIsLeft(t *testing.T) {

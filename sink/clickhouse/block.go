@@ -138,6 +138,7 @@ func (b *block) addDocument(rec *source.Record) {
 			b.extra.member(misfit, "cf."+m.Name, m.Value)
 		}
 	}
+	b.addFormer()
 	b.noObject(rec)
 	b.doc.endRow()
 }
@@ -174,8 +175,16 @@ func (b *block) addCustom(rec *source.Record) {
 			b.extra.member(misfit, "cf."+m.Name, m.Value)
 		}
 	}
-	b.custom.endRow()
+	b.addFormer()
 	b.noObject(rec)
+}
+
+// addFormer ends the custom fields of a row, and takes former values of _extra
+// along. They have been counted.
+func (b *block) addFormer() {
+	for _, m := range b.custom.endRow() {
+		b.extra.put(m.Name, m.Value)
+	}
 }
 
 // noObject keeps a cf that is no object, so has no members.

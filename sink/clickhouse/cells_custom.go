@@ -78,17 +78,36 @@ func (c *customCells) find(name string) (int, bool) {
 }
 
 // endRow fills what the row did not have: with what it held, where that is kept.
-func (c *customCells) endRow() {
+// It returns the former values that no column took.
+func (c *customCells) endRow() (former []source.Member) {
 	for i, filled := range c.filled {
 		if !filled {
-			c.cells[i].add(c.held.byColumn[c.fields[i].name])
+			c.keep(c.cells[i], c.fields[i])
 		}
 	}
 	for i := range c.former {
-		c.former[i].add(c.held.byColumn[c.formerly[i].name])
+		c.keep(c.former[i], c.formerly[i])
 	}
+	former = c.held.former
 	clear(c.filled)
 	c.next, c.held = 0, keptValues{}
+	return former
+}
+
+// keep adds what the row held in a column, or else a former value of _extra that
+// the column of a former or removed field takes back.
+func (c *customCells) keep(into cells, field customColumn) {
+	raw, held := c.held.byColumn[field.name]
+	if !held && field.kept() {
+		i := slices.IndexFunc(c.held.former, func(m source.Member) bool { api, _ := formerOf(m.Name); return api == field.APIName })
+		if i >= 0 {
+			if into.add(c.held.former[i].Value) {
+				c.held.former = slices.Delete(slices.Clone(c.held.former), i, i+1)
+			}
+			return
+		}
+	}
+	into.add(raw)
 }
 
 func (c *customCells) reset() { c.next, c.held = 0, keptValues{} }

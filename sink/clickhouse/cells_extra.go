@@ -36,6 +36,11 @@ type counted struct {
 }
 
 func (e *extraCells) member(why reason, name, raw string) {
+	e.put(name, raw)
+	e.note(why, name)
+}
+
+func (e *extraCells) put(name, raw string) {
 	if len(e.row) == 0 {
 		e.row = append(e.row, '{')
 	} else {
@@ -44,7 +49,6 @@ func (e *extraCells) member(why reason, name, raw string) {
 	e.row, _ = jsontext.AppendQuote(e.row, name) // invalid UTF-8 in a name becomes U+FFFD
 	e.row = append(e.row, ':')
 	e.row = append(e.row, raw...)
-	e.note(why, name)
 }
 
 // note counts a value.

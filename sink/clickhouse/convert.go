@@ -18,8 +18,9 @@ import (
 // fills as the new layout can hold more or less.
 
 // convert reads current rows of a main table as records, with the heads they
-// have. A row without content has no record.
-func (w *Warehouse) convert(ctx context.Context, from *layout, retired map[string]string, where string, each func(source.Row) error, tables ...*ext.Table) error {
+// have, and what they keep for fields that are no more. A row without content has
+// no record.
+func (w *Warehouse) convert(ctx context.Context, from *layout, retired map[string]string, where string, each func(source.Row, keptValues) error, tables ...*ext.Table) error {
 	t := from.res.Table
 	r := newStoredRow(from, retired)
 	exprs := slices.Concat(keyNames(t), headExprs, r.exprs())
@@ -40,7 +41,10 @@ func (w *Warehouse) convert(ctx context.Context, from *layout, retired map[strin
 			out.Record = from.mask.Stored(rec)
 			out.LeftOut = out.LeftOut || out.Record.LeftOut
 		}
-		return each(out)
+		if out.Record == nil || out.LeftOut {
+			r.kept = keptValues{}
+		}
+		return each(out, r.kept)
 	}, tables...)
 }
 
@@ -50,7 +54,8 @@ const convertRows = 4096
 // copyAcross is copyRows for a shadow of another layout.
 func (w *Warehouse) copyAcross(ctx context.Context, from *layout, s shadow, where string) error {
 	out := w.stream(s.layout, source.Content, s.name)
-	err := w.convert(ctx, from, s.retired, where, func(row source.Row) error {
+	err := w.convert(ctx, from, s.retired, where, func(row source.Row, kept keptValues) error {
+		out.filling.custom.held = kept
 		out.filling.addMain(&row, w.fence.Load())
 		return out.next(ctx)
 	})
@@ -79,21 +84,22 @@ func (w *Warehouse) carryPart(ctx context.Context, from *layout, s shadow, rows 
 		return err
 	}
 	out := w.stream(s.layout, source.Content, s.name)
-	add := func(row source.Row) error {
+	add := func(row source.Row, kept keptValues) error {
+		out.filling.custom.held = kept
 		out.filling.addMain(&row, epoch)
 		return out.next(ctx)
 	}
 	names := idents(keyNames(t))
-	err = w.convert(ctx, from, s.retired, fmt.Sprintf("(%s) IN (SELECT %s FROM _keys)", names, names), func(have source.Row) error {
+	err = w.convert(ctx, from, s.retired, fmt.Sprintf("(%s) IN (SELECT %s FROM _keys)", names, names), func(have source.Row, kept keptValues) error {
 		row := wanted[have.Key]
 		delete(wanted, have.Key)
 		row.Record, row.Content, row.Modified, row.LeftOut = have.Record, have.Content, have.Modified, have.LeftOut
-		return add(row)
+		return add(row, kept)
 	}, held)
 	for _, row := range wanted { // the held row is gone: it says so, as with carryOver
 		if err == nil {
 			row.Content, row.Modified = source.Stamp{}, 0
-			err = add(row)
+			err = add(row, keptValues{})
 		}
 	}
 	return out.close(ctx, err)

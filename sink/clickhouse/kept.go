@@ -26,10 +26,11 @@ func (c customColumn) kept() bool { return c.former || c.removed }
 type keptValues struct {
 	byColumn map[string]string
 	extra    []source.Member // by API name
+	former   []source.Member // by name in _extra
 }
 
 // keptOf reads what the rows about to be written hold in kept columns. Without
-// such columns it asks nothing.
+// such columns, or former values in _extra, it asks nothing.
 func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (map[source.Key]keptValues, error) {
 	var names, exprs []string
 	for _, c := range l.custom {
@@ -37,13 +38,13 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 			names, exprs = append(names, c.name), append(exprs, c.asJSON())
 		}
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && !l.keeps {
 		return nil, nil
 	}
-	exprs = append(exprs, `if(position(_extra, '"cf.') > 0, _extra, NULL)`)
+	exprs = append(exprs, `if(position(_extra, '"cf.') > 0 OR `+holdsFormer+`, _extra, NULL)`)
 	var keys []source.Key
 	for i := range rows {
-		if rows[i].Record != nil {
+		if rows[i].Record != nil && !rows[i].LeftOut {
 			keys = append(keys, rows[i].Key)
 		}
 	}
@@ -65,9 +66,9 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 			}
 		}
 		if extra := values[len(names)]; extra != nil {
-			kept.extra = l.keptExtra(*extra)
+			kept.extra, kept.former = l.keptExtra(*extra)
 		}
-		if len(kept.byColumn)+len(kept.extra) > 0 {
+		if len(kept.byColumn)+len(kept.extra)+len(kept.former) > 0 {
 			held[key.key(t)] = kept
 		}
 		return nil
@@ -76,21 +77,29 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 }
 
 // keptExtra are the values of custom fields in an _extra that belong to no field
-// there is now. What cannot be read is not carried along.
-func (l *layout) keptExtra(extra string) []source.Member {
+// there is now. In a document those under cf. do: they did not fit it. What
+// cannot be read is not carried along.
+func (l *layout) keptExtra(extra string) (kept, former []source.Member) {
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal([]byte(extra), &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
-		return nil
+		return nil, nil
 	}
-	var kept []source.Member
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		api, custom := strings.CutPrefix(name, "cf.")
-		there := slices.ContainsFunc(l.custom, func(c customColumn) bool { return c.APIName == api && !c.kept() })
-		if custom && !there {
-			kept = append(kept, source.Member{Name: api, Value: string(members[name])})
+		m := source.Member{Name: name, Value: string(members[name])}
+		if api, custom := strings.CutPrefix(name, "cf."); custom && !l.document && !l.inUseNow(api) {
+			if raw, selected := l.mask.StoredCustom(api, m.Value); selected {
+				kept = append(kept, source.Member{Name: api, Value: raw})
+			}
+		} else if m, is := l.formerMember(m); is {
+			former = append(former, m)
 		}
 	}
-	return kept
+	return kept, former
+}
+
+// inUseNow reports whether a custom field has a column, and Zoho has the field.
+func (l *layout) inUseNow(api string) bool {
+	return slices.ContainsFunc(l.custom, func(c customColumn) bool { return c.APIName == api && !c.kept() })
 }
 
 // asJSON is the column as JSON text, NULL where it holds nothing.

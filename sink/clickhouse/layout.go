@@ -18,6 +18,7 @@ type layout struct {
 	moved   []string        // main columns whose values this release stores elsewhere
 	// document: content stands in doc, but for the pinned fields.
 	document bool
+	keeps    bool // rows hold former values of custom fields in _extra
 }
 
 // layout is a table's columns as the configuration wants them.

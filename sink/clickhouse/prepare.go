@@ -89,6 +89,10 @@ func (w *Warehouse) adopt(ctx context.Context, layouts []*layout) error {
 		return err
 	}
 	for _, l := range layouts {
+		l, err := w.withKept(ctx, l)
+		if err != nil {
+			return err
+		}
 		w.publish(l)
 	}
 	w.sayOtherLayouts()

@@ -127,7 +127,10 @@ func (w *Warehouse) exchangeOther(ctx context.Context, was *layout, s shadow) er
 
 // endExchange takes up the layout that the main table has now.
 func (w *Warehouse) endExchange(ctx context.Context, t source.Table, s shadow, tables map[string]haveTable) error {
-	next := s.layout.withPending(s.layout.pendingIn(tables))
+	next, err := w.withKept(ctx, s.layout.withPending(s.layout.pendingIn(tables)))
+	if err != nil {
+		return err
+	}
 	w.publish(next)
 	if err := w.createViews(ctx, next.views(w.cfg.Database, w.names)); err != nil {
 		return err

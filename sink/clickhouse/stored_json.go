@@ -68,6 +68,14 @@ func retiredJSON(cells []*string, _ [][]string) string {
 	return quotedJSON(*cells[0])
 }
 
+// cellOrNothing is a cell's text, "" for NULL.
+func cellOrNothing(cell *string) string {
+	if cell == nil {
+		return ""
+	}
+	return *cell
+}
+
 // cellText is a scalar cell's text; times come as milliseconds.
 func cellText(typ string, cell *string) (string, bool) {
 	if cell == nil {

@@ -16,13 +16,14 @@ type storedRow struct {
 	extra   string
 	scalars []*string
 	arrays  [][]string
+	kept    keptValues // of the row that was scanned last
 }
 
 // storedValue is one field or custom field in the columns layout, the document
 // in the other.
 type storedValue struct {
 	path     []string
-	custom   bool
+	former   *customColumn    // its values are not those of a field there is
 	columns  []column         // several for an array of objects
 	elements []source.Element // of an array of objects
 	json     func(cells []*string, arrays [][]string) string
@@ -48,12 +49,13 @@ func newStoredRow(l *layout, retired map[string]string) *storedRow {
 		}
 		r.values = append(r.values, v)
 	}
-	for _, former := range []bool{false, true} {
-		for _, c := range l.custom {
-			if c.former == former {
-				r.values = append(r.values, storedValue{path: []string{"cf", c.APIName}, custom: true, columns: []column{c.column()}, json: customJSON(c.typ)})
-			}
+	for _, c := range l.custom {
+		v := storedValue{path: []string{"cf", c.APIName}, columns: []column{c.column()}, json: customJSON(c.typ)}
+		if c.kept() {
+			v.former, v.columns = &c, []column{{name: c.name, typ: typeString}}
+			v.json = func(cells []*string, _ [][]string) string { return cellOrNothing(cells[0]) }
 		}
+		r.values = append(r.values, v)
 	}
 	return r
 }
@@ -68,6 +70,8 @@ func (r *storedRow) exprs() []string {
 	for _, v := range r.values {
 		for _, c := range v.columns {
 			switch {
+			case v.former != nil:
+				scalars = append(scalars, "CAST("+v.former.asJSON()+" AS Nullable(String))")
 			case isArray(c.typ):
 				arrays = append(arrays, "arrayMap(x -> toString(x), "+ident(c.name)+")")
 			case c.typ == typeTime:
@@ -82,7 +86,13 @@ func (r *storedRow) exprs() []string {
 
 func (r *storedRow) dest() []any { return []any{&r.extra, &r.scalars, &r.arrays} }
 
-// record is the record of the row that was scanned last. Of a key that stands
+// gone reports whether a custom field has columns, none of them in use.
+func (r *storedRow) gone(api string) bool {
+	return !r.layout.inUseNow(api) && slices.ContainsFunc(r.layout.custom, func(c customColumn) bool { return c.APIName == api })
+}
+
+// record is the record of the row that was scanned last; kept has what is none of
+// a field there is now. Of a key that stands
 // twice the parser takes the last one for a field and the first one for a custom
 // field, so what _extra holds of fields goes before and of custom fields behind.
 func (r *storedRow) record(key source.Key) (*source.Record, error) {
@@ -97,6 +107,7 @@ func (r *storedRow) record(key source.Key) (*source.Record, error) {
 	} else {
 		o.member(nil, "id", quotedJSON(key.String()))
 	}
+	r.kept = keptValues{}
 	unknown := r.fieldsOf(extra, &o)
 	if r.layout.document {
 		o.members(*r.scalars[0])
@@ -104,8 +115,15 @@ func (r *storedRow) record(key source.Key) (*source.Record, error) {
 		r.columns(&o, extra)
 	}
 	for _, m := range extra {
-		if name, ok := strings.CutPrefix(m.Name, "cf."); ok {
+		name, custom := strings.CutPrefix(m.Name, "cf.")
+		switch {
+		case !custom:
+		case !r.gone(name):
 			o.member(customParents, name, m.Value)
+		default:
+			if raw, selected := r.layout.mask.StoredCustom(name, m.Value); selected {
+				r.kept.leave(name, raw)
+			}
 		}
 	}
 	rec, err := source.ParseRecord(r.layout.res, module, []byte(o.end()))
@@ -122,6 +140,10 @@ func (r *storedRow) fieldsOf(extra []source.Member, o *objectText) (unknown []so
 	for _, m := range slices.Backward(extra) {
 		switch {
 		case strings.HasPrefix(m.Name, "cf."):
+		case isFormer(m.Name):
+			if former, selected := r.layout.formerMember(m); selected {
+				r.kept.former = append(r.kept.former, former)
+			}
 		case r.known(m.Name):
 			path := strings.Split(m.Name, ".")
 			o.member(path[:len(path)-1], path[len(path)-1], m.Value)
@@ -130,6 +152,7 @@ func (r *storedRow) fieldsOf(extra []source.Member, o *objectText) (unknown []so
 		}
 	}
 	slices.Reverse(unknown)
+	slices.Reverse(r.kept.former)
 	return unknown
 }
 
@@ -160,7 +183,11 @@ func (r *storedRow) columns(o *objectText, extra []source.Member) {
 			text = objectsJSON(v.elements, arrays[:a])
 		}
 		scalars, arrays = scalars[s:], arrays[a:]
-		if text != "" {
+		switch {
+		case text == "":
+		case v.former != nil:
+			r.kept.leave(v.former.APIName, text)
+		default:
 			o.member(v.path[:len(v.path)-1], v.path[len(v.path)-1], text)
 		}
 	}

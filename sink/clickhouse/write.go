@@ -34,13 +34,17 @@ func (w *Warehouse) Write(ctx context.Context, t source.Table, rows []source.Row
 
 // writeInto writes rows into the main table, whose layout is l, or its shadow.
 // Content that is carried over comes from the main table in both cases, and so
-// do kept values, which a shadow of another layout has no columns for.
+// do kept values.
 func (w *Warehouse) writeInto(ctx context.Context, l *layout, into shadow, rows []source.Row, epoch uint64) error {
-	var kept map[source.Key]keptValues
-	var err error
-	if into.layout == nil {
-		if kept, err = w.keptOf(ctx, l, rows); err != nil {
-			return err
+	kept, err := w.keptOf(ctx, l, rows)
+	if err != nil {
+		return err
+	}
+	if into.layout != nil {
+		for i := range rows {
+			if held, any := kept[rows[i].Key]; any {
+				kept[rows[i].Key] = l.inOther(held, rows[i].Record)
+			}
 		}
 	}
 	carried, err := w.writeBlocks(ctx, into.writes(l), into.name, rows, kept, epoch)
