@@ -25,8 +25,8 @@ type schemaReply struct {
 
 // schemaFlags are what schema is asked for.
 type schemaFlags struct {
-	pipeline                string
-	diff, apply, yes, print bool
+	pipeline                      string
+	diff, apply, drop, yes, print bool
 }
 
 func schemaCommand(o *options) *cobra.Command {
@@ -47,10 +47,12 @@ there is something to know about it:
 
 --diff shows what differs from what this version and configuration want, and the
 plan: steps that only add or describe happen by themselves at the next start,
-the others wait for --apply. --apply changes types back, drops columns that are
-no longer filled, tables that are not configured any more and leftovers, after a
-question; deskhouse must not run meanwhile. TABLE limits all this to one table
-or view. --print prints every definition as SQL and needs no server; custom
+the others wait for --apply. --apply changes types back, renames tables that
+cannot be altered and lets go of hashes of another key, after a question;
+deskhouse must not run meanwhile. --apply --drop also drops columns that are no
+longer filled, tables that are not configured any more and leftovers: of deleted
+records these may hold the only copy, and no start needs them gone. TABLE limits
+all this to one table or view. --print prints every definition as SQL and needs no server; custom
 fields are not in it.
 
 Exit codes: 0 done, or nothing differs; 1 failed; 2 wrong usage or configuration;
@@ -70,6 +72,7 @@ Exit codes: 0 done, or nothing differs; 1 failed; 2 wrong usage or configuration
 	c.Flags().BoolVar(&f.diff, "diff", false, "what is there, what should be, and the plan")
 	c.Flags().BoolVar(&f.apply, "apply", false, "carry out the steps that wait for a person")
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --apply: do not ask")
+	c.Flags().BoolVar(&f.drop, "drop", false, "with --apply: also drop what nothing uses any more, with its values")
 	c.Flags().BoolVar(&f.print, "print", false, "every definition as SQL, without a server")
 	return c
 }
@@ -87,6 +90,8 @@ func (f schemaFlags) check(o *options, args []string) (*config.Config, error) {
 		return nil, &exitError{exitUsage, errors.New("one of --diff, --apply and --print")}
 	case f.yes && !f.apply:
 		return nil, &exitError{exitUsage, errors.New("--yes goes with --apply")}
+	case f.drop && !f.apply:
+		return nil, &exitError{exitUsage, errors.New("--drop goes with --apply")}
 	case f.print && len(args) > 0:
 		return nil, &exitError{exitUsage, errors.New("--print takes no table")}
 	}

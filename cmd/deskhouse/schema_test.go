@@ -29,10 +29,10 @@ var someSchema = schemaReply{Pipeline: "support", Schema: clickhouse.Schema{Data
 		{Table: "tickets_all", Kind: clickhouse.AddColumn, What: "add new", Why: "missing", SQL: "ALTER …", Automatic: true},
 		{Table: "tickets_all", Kind: clickhouse.ChangeType, What: "change the type of subject back to Nullable(String)", Why: "somebody changed it", SQL: "ALTER TABLE desk.tickets_all MODIFY COLUMN subject Nullable(String)", Command: "deskhouse schema --apply", Blocking: true},
 		{Table: "tickets_all", Kind: clickhouse.Rebuild, What: "make the table anew", Why: "another layout is configured", Command: "deskhouse resync --rebuild --table tickets"},
-		{Table: "tickets_all", Kind: clickhouse.DropColumn, What: "drop the column old with its values", Why: "no longer filled", SQL: "ALTER TABLE desk.tickets_all DROP COLUMN old", Command: "deskhouse schema --apply"},
+		{Table: "tickets_all", Kind: clickhouse.DropColumn, What: "drop the column old with its values", Why: "no longer filled", SQL: "ALTER TABLE desk.tickets_all DROP COLUMN old", Command: "deskhouse schema --apply --drop"},
 		{Table: "tickets_listed", Kind: clickhouse.CreateTable, What: "make the table with 1 column", Why: "it does not exist", SQL: "CREATE …", Automatic: true},
 		{Table: "product_names", Kind: clickhouse.MakeDictionary, What: "make the dictionary of names", Why: "it does not exist", SQL: "CREATE …", Automatic: true},
-		{Table: "old_products_all", Kind: clickhouse.DropTable, What: "drop the table with 7 rows", Why: "no table that is configured needs it", SQL: "DROP TABLE …", Command: "deskhouse schema --apply"},
+		{Table: "old_products_all", Kind: clickhouse.DropTable, What: "drop the table with 7 rows", Why: "no table that is configured needs it", SQL: "DROP TABLE …", Command: "deskhouse schema --apply --drop"},
 	}}}
 
 func defined(typ, comment string) *clickhouse.Definition {
@@ -61,7 +61,7 @@ func TestSchemaTexts(t *testing.T) {
 
 func TestSchemaFlags(t *testing.T) {
 	h := newHouse(t, desksim.Config{Tickets: 1}, settings{warehouse: `{url: "http://127.0.0.1:1", database: desk, user: loader, password: s3cret}`})
-	for _, args := range [][]string{{"--diff", "--apply"}, {"--print", "--diff"}, {"--yes"}, {"--print", "tickets"}, {"a", "b"}, {"-p", "other"}} {
+	for _, args := range [][]string{{"--diff", "--apply"}, {"--print", "--diff"}, {"--yes"}, {"--drop"}, {"--diff", "--drop"}, {"--print", "tickets"}, {"a", "b"}, {"-p", "other"}} {
 		if r := h.deskhouse(append([]string{"schema"}, args...)...); r.code != exitUsage {
 			t.Errorf("%v: exit code %d\n%s", args, r.code, r.stderr.String())
 		}
@@ -134,8 +134,17 @@ func TestSchemaOfAPipeline(t *testing.T) {
 	if r := h.deskhouse("schema", "--apply"); r.code != exitDecision || !strings.Contains(r.stderr.String(), "--yes") {
 		t.Errorf("--apply where nobody can be asked: exit code %d\n%s", r.code, r.stderr.String())
 	}
-	if done := h.must("schema", "--apply", "--yes").stdout.String(); !strings.HasPrefix(done, "2 steps done; nothing to do") {
+	if done := h.must("schema", "--apply", "--yes").stdout.String(); !strings.HasPrefix(done, "1 step done; 1 step to drop") {
 		t.Errorf("--apply: %s", done)
+	}
+	if left := kinds(h.diff(exitDone)); left != "tickets_all drop column" {
+		t.Errorf("after --apply there is left: %s", left)
+	}
+	if done := h.must("schema", "--apply", "--yes").stdout.String(); !strings.HasPrefix(done, "no step waits for this; 1 step to drop") {
+		t.Errorf("--apply where only a drop waits: %s", done)
+	}
+	if done := h.must("schema", "--apply", "--drop", "--yes").stdout.String(); !strings.HasPrefix(done, "1 step done; nothing to do") {
+		t.Errorf("--apply --drop: %s", done)
 	}
 	h.diff(exitDone)
 	p = h.start()

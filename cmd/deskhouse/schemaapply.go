@@ -81,7 +81,7 @@ func (f schemaFlags) applyTo(ctx context.Context, o *options, c *core, p *pipe, 
 	if err := reply.only(table); err != nil {
 		return err
 	}
-	steps := slices.DeleteFunc(slices.Clone(reply.Plan), func(s clickhouse.Step) bool { return s.Automatic || s.SQL == "" })
+	steps := slices.DeleteFunc(slices.Clone(reply.Plan), func(s clickhouse.Step) bool { return !f.carriesOut(s) })
 	if len(steps) > 0 {
 		if err := f.agree(ctx, steps); err != nil {
 			return err
@@ -96,12 +96,18 @@ func (f schemaFlags) applyTo(ctx context.Context, o *options, c *core, p *pipe, 
 	if o.json {
 		return printJSON(os.Stdout, appliedReply{p.name, append([]clickhouse.Step{}, steps...), reply.Plan})
 	}
-	if len(steps) == 0 {
-		fmt.Println("no step waits for --apply")
-	} else {
-		fmt.Printf("%s done; %s\n", plural(len(steps), "step"), reply.verdict())
+	did := "no step waits for this"
+	if len(steps) > 0 {
+		did = plural(len(steps), "step") + " done"
 	}
+	fmt.Printf("%s; %s\n", did, reply.verdict())
 	return nil
+}
+
+// carriesOut reports whether a step is one of those asked for. Drops are asked
+// for by themselves: whoever needs another step may want to keep their values.
+func (f schemaFlags) carriesOut(s clickhouse.Step) bool {
+	return !s.Automatic && s.SQL != "" && (f.drop || !s.Cleanup())
 }
 
 // agree shows the steps and asks.

@@ -161,7 +161,7 @@ func (r schemaReply) verdict() string {
 	for _, p := range []struct {
 		n    int
 		text string
-	}{{auto, "at the next start of deskhouse"}, {person, "for a person to decide"}, {cleanup, "to drop what nothing uses, which may wait for ever"}} {
+	}{{auto, "at the next start of deskhouse"}, {person, "for a person to decide"}, {cleanup, "to drop what nothing uses, which may wait for ever (--apply --drop)"}} {
 		if p.n > 0 {
 			parts = append(parts, plural(p.n, "step")+" "+p.text)
 		}

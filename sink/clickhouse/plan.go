@@ -46,14 +46,18 @@ type Step struct {
 }
 
 // Cleanup reports whether a step only removes what is in nobody's way: it may
-// wait for ever.
+// wait for ever. Nothing else needs it done before, and it may take the only copy
+// of values away, so people are to agree to it by itself.
 func (s Step) Cleanup() bool { return s.Kind == DropColumn || s.Kind == DropTable }
 
 // did names the step in errors.
 func (s Step) did() string { return string(s.Kind) + " " + s.Table }
 
-// applyCommand carries out what is not automatic.
-const applyCommand = "deskhouse schema --apply"
+// What carries out steps that are not automatic: changes, and what only removes.
+const (
+	applyCommand = "deskhouse schema --apply"
+	dropCommand  = "deskhouse schema --apply --drop"
+)
 
 // maxAlterBytes bounds one ALTER: servers take statements of up to 256 KiB
 // (docs: max_query_size).
@@ -160,7 +164,7 @@ func (d difference) unwanted() (retire []clause, drops []Step) {
 			text, _ := splitPending(h.comment)
 			retire = append(retire, commentClause(h.name, retiredMark+text))
 		}
-		drops = append(drops, Step{Table: d.want.name, Kind: DropColumn, Columns: []string{h.name}, Command: applyCommand,
+		drops = append(drops, Step{Table: d.want.name, Kind: DropColumn, Columns: []string{h.name}, Command: dropCommand,
 			What: fmt.Sprintf("drop the column %s with its values", h.name), Why: "no longer filled; of records that are not read again, as deleted ones, nothing else has these values",
 			SQL: alterTable(d.database, d.want.name, "DROP COLUMN IF EXISTS "+ident(h.name))})
 	}

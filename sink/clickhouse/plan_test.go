@@ -62,6 +62,11 @@ func TestPlan(t *testing.T) {
 			if got := shortly(steps); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
+			for _, s := range steps {
+				if want := map[bool]string{true: dropCommand, false: applyCommand}[s.Cleanup()]; !s.Automatic && s.Command != want {
+					t.Errorf("%s waits for %q, want %q", s.Kind, s.Command, want)
+				}
+			}
 			if blocked := strings.Contains(c.want, "!"); errors.Is(refusal(steps), ErrSchema) != blocked {
 				t.Errorf("refused: %v", refusal(steps))
 			}

@@ -133,7 +133,7 @@ func planLeftovers(database string, have map[string]haveTable, wanted []string, 
 		if _, ours := formatOf(h.comment); !ours || slices.Contains(wanted, name) {
 			continue
 		}
-		s := Step{Table: name, Kind: DropTable, Command: applyCommand, Why: "no table that is configured needs it",
+		s := Step{Table: name, Kind: DropTable, Command: dropCommand, Why: "no table that is configured needs it",
 			SQL: fmt.Sprintf("DROP %s IF EXISTS %s", h.word(), qualified(database, name)), What: fmt.Sprintf("drop the %s", strings.ToLower(h.word()))}
 		if strings.HasPrefix(name, runPrefix) || strings.HasPrefix(name, shadowPrefix) {
 			if !idle {
