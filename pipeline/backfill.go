@@ -169,7 +169,8 @@ func (w *writer) keepEdition(ctx context.Context) error {
 }
 
 // backfilled ends what a complete reading filled. Archived tickets that are held
-// are not read again, so they lack what a release or a selection added; a custom
+// are not read again, so they lack what a release or a selection added, and show
+// what a custom field held before that uses its column again; another custom
 // field is newer than they are.
 func (r *run) backfilled(ctx context.Context) error {
 	if r.report.Incomplete || !r.whole {
@@ -177,7 +178,9 @@ func (r *run) backfilled(ctx context.Context) error {
 	}
 	filled := r.cmp.backfill.filled()
 	if r.reading.passed {
-		filled = slices.DeleteFunc(filled, func(p source.PendingColumn) bool { return catalogued(p.Column) })
+		archivedLack := func(p source.PendingColumn) bool { return catalogued(p.Column) || p.Kept }
+		r.wh.BackfilledRead(r.tp.w.table, slices.DeleteFunc(slices.Clone(filled), func(p source.PendingColumn) bool { return !archivedLack(p) }))
+		filled = slices.DeleteFunc(filled, archivedLack)
 	}
 	if err := r.wh.Backfilled(ctx, r.tp.w.table, filled); err != nil {
 		return fmt.Errorf("end the backfill: %w", err)

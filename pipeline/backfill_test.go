@@ -225,18 +225,28 @@ func TestALaggingIndexTakesNothingWhileEditionsChange(t *testing.T) {
 }
 
 // Archived tickets that are held are not read again: what a release adds stays
-// pending because of them, a custom field does not.
-func TestArchivedTicketsLeaveACatalogColumnPending(t *testing.T) {
+// pending because of them, and what kept values of before; a custom field does
+// not. The rows that are read are written once for it.
+func TestArchivedTicketsLeaveColumnsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for archived, want := range map[int]int{0: 0, 5: 1} {
+		for archived, want := range map[int][]string{0: nil, 5: {"subject", "cf_before"}} {
 			w := loaded(t, desksim.Config{Seed: 23, Tickets: 100, ArchivedTickets: archived})
 			w.forgetColumn(source.Tickets, "cf_region")
 			w.must(w.p.PollNow(t.Context(), source.OrganizationFields))
 			w.addColumn(source.Tickets, source.Content, "subject")
-			report, err := w.resync(source.Tickets, ResyncOptions{})
-			w.must(err)
-			if left := w.wh.PendingColumns(source.Tickets); report.Backfilled < 100 || len(left) != want || want > 0 && left[0].Column != "subject" {
-				t.Errorf("%d archived: %d rows filled, pending %+v", archived, report.Backfilled, left)
+			w.wh.mu.Lock()
+			w.wh.pending[source.Tickets] = append(w.wh.pending[source.Tickets], source.PendingColumn{Register: source.Content, Column: "cf_before", Kept: true})
+			w.wh.mu.Unlock()
+			for round, filled := range []bool{true, false} {
+				report, err := w.resync(source.Tickets, ResyncOptions{})
+				w.must(err)
+				var left []string
+				for _, p := range w.wh.PendingColumns(source.Tickets) {
+					left = append(left, p.Column)
+				}
+				if (report.Backfilled >= 100) != filled || (report.Backfilled > 0) != filled || !slices.Equal(left, want) {
+					t.Errorf("%d archived, round %d: %d rows filled, pending %q", archived, round, report.Backfilled, left)
+				}
 			}
 			w.stop()
 		}

@@ -335,8 +335,11 @@ func (m *memWarehouse) Backfills(t source.Table, reg source.Register, rec *sourc
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.pending[t], func(p source.PendingColumn) bool {
-		if p.Register != reg {
+		if p.Register != reg || p.Read {
 			return false
+		}
+		if p.Kept {
+			return true
 		}
 		for i, f := range rec.Resource.Fields {
 			if f.Column == p.Column && f.Register == reg && !source.IsNull(rec.Value(i)) {
@@ -345,6 +348,14 @@ func (m *memWarehouse) Backfills(t source.Table, reg source.Register, rec *sourc
 		}
 		return slices.ContainsFunc(rec.Custom, func(c source.Member) bool { return c.Name == p.Column && !source.IsNull(c.Value) })
 	})
+}
+
+func (m *memWarehouse) BackfilledRead(t source.Table, read []source.PendingColumn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, p := range m.pending[t] {
+		m.pending[t][i].Read = p.Read || slices.Contains(read, p)
+	}
 }
 
 func (m *memWarehouse) Backfilled(_ context.Context, t source.Table, filled []source.PendingColumn) error {

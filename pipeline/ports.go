@@ -47,10 +47,12 @@ type Warehouse interface {
 	RemoveCustomFields(ctx context.Context, t source.Table, gone []string) error
 	// PendingColumns are those that rows lack because they were added later.
 	// Backfills reports whether a record holds a value for one, so that its row is
-	// to be written again; Backfilled ends what a complete reading filled.
+	// to be written again; Backfilled ends what a complete reading filled,
+	// and BackfilledRead what it filled but for rows that no reading brings.
 	PendingColumns(t source.Table) []source.PendingColumn
 	Backfills(t source.Table, reg source.Register, rec *source.Record) bool
 	Backfilled(ctx context.Context, t source.Table, filled []source.PendingColumn) error
+	BackfilledRead(t source.Table, read []source.PendingColumn)
 	// BeginRun, Seen, Absent and EndRun keep the record of the keys that one
 	// complete reading saw. Absent returns the visible rows that were not seen
 	// and whose newest as_of lies before the bound. What is never ended is

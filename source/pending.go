@@ -8,4 +8,10 @@ type PendingColumn struct {
 	Register Register
 	Column   string
 	Mark     uint64
+	// Kept: the column was in use before, so rows that have not been written since
+	// show what it held then.
+	Kept bool
+	// Read: a complete reading has written all rows that a reading brings; others,
+	// of archived tickets, still lack the values.
+	Read bool
 }

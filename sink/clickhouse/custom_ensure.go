@@ -110,7 +110,7 @@ func (l *layout) withCustom(p customPlan, have haveTable) *layout {
 	}
 	for _, c := range p.custom {
 		if p.again[c.name] && have.rows > 0 {
-			all = append(all, source.PendingColumn{Register: source.Content, Column: c.name, Mark: marks.Add(1)})
+			all = append(all, source.PendingColumn{Register: source.Content, Column: c.name, Mark: marks.Add(1), Kept: c.revived})
 		}
 	}
 	former := func(col source.PendingColumn) bool {

@@ -52,6 +52,12 @@ type pendingColumns struct {
 // has reports whether a column of a register is pending.
 func (p pendingColumns) has(reg source.Register, name string) bool { return p.of(reg, name) != nil }
 
+// waits reports whether rows that a reading brings lack values of a column.
+func (p pendingColumns) waits(reg source.Register, name string) bool {
+	c := p.of(reg, name)
+	return c != nil && !c.Read
+}
+
 // of is a pending column, nil when it is none.
 func (p pendingColumns) of(reg source.Register, name string) *source.PendingColumn {
 	i := slices.IndexFunc(p.all, func(c source.PendingColumn) bool { return c.Register == reg && c.Column == name })
@@ -84,11 +90,16 @@ func (l *layout) pendingIn(have map[string]haveTable) []source.PendingColumn {
 			_, pending := splitPending(held.comment)
 			_, retired := splitRetired(held.comment)
 			if pending || (!ok || retired) && h.rows > 0 {
-				all = append(all, source.PendingColumn{Register: reg, Column: c.name, Mark: marks.Add(1)})
+				all = append(all, source.PendingColumn{Register: reg, Column: c.name, Mark: marks.Add(1), Kept: l.revived(c.name)})
 			}
 		}
 	}
 	return all
+}
+
+// revived reports whether a column is one that a custom field uses again.
+func (l *layout) revived(column string) bool {
+	return slices.ContainsFunc(l.custom, func(c customColumn) bool { return c.name == column && c.revived })
 }
 
 // dataColumns are a register's columns that observations fill.
@@ -107,7 +118,7 @@ func (l *layout) withPending(all []source.PendingColumn) *layout {
 	p := &next.pending
 	for reg := range p.fields {
 		for _, i := range l.fields(source.Register(reg)) {
-			if slices.ContainsFunc(l.columnsOf(i), func(c column) bool { return p.has(source.Register(reg), c.name) }) {
+			if slices.ContainsFunc(l.columnsOf(i), func(c column) bool { return p.waits(source.Register(reg), c.name) }) {
 				p.fields[reg] = append(p.fields[reg], i)
 			}
 		}
@@ -118,7 +129,7 @@ func (l *layout) withPending(all []source.PendingColumn) *layout {
 			continue
 		}
 		next.known[c.APIName] = true
-		if p.has(source.Content, c.name) {
+		if p.waits(source.Content, c.name) {
 			p.custom[c.APIName] = true
 			p.whole = p.whole || c.revived
 		}
@@ -154,6 +165,23 @@ func (w *Warehouse) Backfills(t source.Table, reg source.Register, rec *source.R
 	return reg == source.Content && (l.pending.whole || slices.ContainsFunc(rec.Custom, func(m source.Member) bool {
 		return !source.IsNull(m.Value) && l.pending.custom[m.Name]
 	}))
+}
+
+// BackfilledRead notes that a complete reading has written all rows of columns
+// but those it passes over: they stay pending because of these, and Backfills
+// asks for no other row again until the next start. Safe for concurrent use.
+func (w *Warehouse) BackfilledRead(t source.Table, read []source.PendingColumn) {
+	w.schemaMu.Lock()
+	defer w.schemaMu.Unlock()
+	l, err := w.layout(t)
+	if err != nil || len(read) == 0 {
+		return
+	}
+	all := slices.Clone(l.pending.all)
+	for i, p := range all {
+		all[i].Read = p.Read || slices.Contains(read, p)
+	}
+	w.publish(l.withPending(all))
 }
 
 // Backfilled takes the mark off columns whose rows have all been written since

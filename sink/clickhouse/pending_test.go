@@ -136,8 +136,22 @@ func TestAColumnThatIsUsedAgainKeepsNothingOfBefore(t *testing.T) {
 			if !w.Backfills(source.Tickets, source.Content, empty) {
 				t.Error("nothing would take the value away")
 			}
+			if !w.PendingColumns(source.Tickets)[0].Kept {
+				t.Error("nobody can tell that the column kept values")
+			}
 			must(t, w.Write(ctx, source.Tickets, []source.Row{withVersion(content(empty, 2), nextVersion())}, 1))
 			wantRow(t, w, "∅", "SELECT cf_a FROM tickets")
+			w.BackfilledRead(source.Tickets, w.PendingColumns(source.Tickets)) // but for archived tickets
+			text.Label = "again"
+			_, err = w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text})
+			must(t, err)
+			wantRow(t, w, `revived custom field "cf_a" of type "Text": again (backfill pending)`, "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets' AND name = 'cf_a'", w.Database())
+			if w.Backfills(source.Tickets, source.Content, empty) || len(w.PendingColumns(source.Tickets)) != 1 {
+				t.Errorf("rows that were read are written for ever, or nothing is pending: %+v", w.PendingColumns(source.Tickets))
+			}
+			text.Label = "renamed"
+			_, err = w.EnsureCustomFields(ctx, source.Tickets, []source.CustomField{text})
+			must(t, err)
 			must(t, w.Backfilled(ctx, source.Tickets, w.PendingColumns(source.Tickets)))
 			wantRow(t, w, `custom field "cf_a" of type "Text": renamed`, "SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets' AND name = 'cf_a'", w.Database())
 			if w.Backfills(source.Tickets, source.Content, empty) {
