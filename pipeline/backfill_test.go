@@ -252,3 +252,35 @@ func TestArchivedTicketsLeaveColumnsPending(t *testing.T) {
 		}
 	})
 }
+
+// A GET for the detail of a row that another edition fingerprinted is no change,
+// unless one came meanwhile.
+func TestHydrationAfterAnotherEditionTellsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := loaded(t, desksim.Config{Seed: 26, Tickets: 60})
+		w.stop()
+		w.wh.mu.Lock()
+		for table, rows := range w.wh.main {
+			w.wh.pos[editionName(table)]++
+			for k, st := range rows {
+				st.Content.Hash++
+				rows[k] = st
+			}
+		}
+		w.wh.mu.Unlock()
+		changes, gets := len(w.wh.changes), w.portal.Stats().CreditsFor["tickets.get"]
+		on := "On Hold"
+		_, err := w.portal.UpdateTicket(0, desksim.TicketChange{Status: &on})
+		w.must(err)
+		w.cfg.Hydrate = map[source.Table]Hydrate{source.Tickets: HydrateAll}
+		w.start()
+		<-w.p.Loaded()
+		time.Sleep(2 * hydrateEvery)
+		if n := w.portal.Stats().CreditsFor["tickets.get"] - gets; n < 50 {
+			t.Fatalf("only %d GETs: nothing to test", n)
+		}
+		if n := len(w.wh.changes) - changes; n != 1 {
+			t.Errorf("%d changes are told of one", n)
+		}
+	})
+}

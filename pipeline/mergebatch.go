@@ -191,7 +191,9 @@ func (w *writer) one(b *merged, out *outcome, st source.State, o source.Observat
 			c.Previous = ""
 		}
 		b.changes = append(b.changes, c)
-		b.contents = append(b.contents, contentsOf(st, next))
+		told := contentsOf(st, next)
+		told.edition = op == source.OpUpdate && w.sameButEdition(st, o)
+		b.contents = append(b.contents, told)
 	}
 	return next
 }

@@ -175,6 +175,14 @@ func TestNothingUnselectedReachesTheWarehouse(t *testing.T) {
 	}
 
 	wide := w.use(nil)
+	w.change(inside[3], desksim.TicketChange{}, "seen, and more is selected")
+	w.must(w.portal.Flush(t.Context()))
+	w.must(w.p.Settled(t.Context()))
+	w.time.Sleep(30 * time.Minute)
+	w.must(w.p.Settled(t.Context()))
+	if told := w.ask(wide, fmt.Sprintf("SELECT changed FROM changes WHERE id = %d ORDER BY row_version DESC LIMIT 1", inside[3])); len(told) != 1 || !strings.Contains(told[0][0], "subject") || strings.Contains(told[0][0], "description") || strings.Contains(told[0][0], "cf_") {
+		t.Errorf("a change of subject before the columns are filled is told as %v", told)
+	}
 	reports := w.compared()
 	if r := reports[source.Tickets]; r.Backfilled == 0 || r.Read != uint64(live) {
 		t.Errorf("widened: %+v, %d tickets", r, live)
@@ -206,7 +214,7 @@ func TestNothingUnselectedReachesTheWarehouse(t *testing.T) {
 	for _, table := range []string{"tickets_all", "tickets_listed", "tickets_detail", "contracts_all", "contracts_detail", "products_all", "products_detail"} {
 		w.ask(last, "OPTIMIZE TABLE "+table+" FINAL")
 	}
-	if found := w.marked(last, "MARK"); found != nil {
+	if found := w.marked(last, "MARK", "changes", "changes_all"); found != nil { // the history of while it was selected stays
 		t.Errorf("after the old columns are dropped and the rows merged, %v", found)
 	}
 }

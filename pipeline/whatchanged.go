@@ -12,6 +12,8 @@ import (
 type contents struct {
 	before *source.Record // nil: what the warehouse holds, or nothing
 	after  *source.Record
+	// edition: the fingerprints may differ only because they are of two editions.
+	edition bool
 }
 
 // contentsOf compares the states before and after one merge. Between two
@@ -21,7 +23,7 @@ func contentsOf(was, is source.State) contents {
 	if is.LeftOut || was.Content.AsOf != 0 && was.Content.Hash == is.Content.Hash {
 		return contents{}
 	}
-	return contents{was.Record, is.Record}
+	return contents{before: was.Record, after: is.Record}
 }
 
 // spellOut gives the changes of a batch the columns that changed, from what to
@@ -38,18 +40,29 @@ func (w *writer) spellOut(ctx context.Context, b *merged) error {
 	if err != nil {
 		return fmt.Errorf("read tracked columns of %d rows: %w", len(keys), err)
 	}
+	changes := b.changes[:0:0]
 	for i, c := range b.contents {
-		if c.after == nil {
-			continue
+		ch := b.changes[i]
+		switch {
+		case c.after == nil:
+		case c.before != nil:
+			ch.Changed, ch.Old, ch.New = tracked.Compare(tracked.Read(c.before), tracked.Read(c.after))
+		default:
+			ch.Changed, ch.Old, ch.New = tracked.CompareHeld(ch.Key, tracked.Read(c.after), !w.otherEdition.Load())
 		}
-		was := tracked.Held[b.changes[i].Key]
-		if c.before != nil {
-			was = tracked.Read(c.before)
+		if !c.edition || len(ch.Changed) > 0 {
+			changes = append(changes, ch)
 		}
-		ch := &b.changes[i]
-		ch.Changed, ch.Old, ch.New = tracked.Compare(was, tracked.Read(c.after))
 	}
+	b.changes, b.contents = changes, nil
 	return nil
+}
+
+// sameButEdition reports whether a reply that is no event shows what is held as
+// far as its modifiedTime tells, while the rows were fingerprinted by another
+// edition: if no column changed, there is no change to tell.
+func (w *writer) sameButEdition(was source.State, o source.Observation) bool {
+	return was.Record == nil && o.Evidence != source.EvidenceWebhook && o.Record != nil && w.otherEdition.Load() && o.Record.Modified == was.Modified
 }
 
 // rewritten are the keys of the changes that changed content.

@@ -76,14 +76,23 @@ func (w *Warehouse) keptOf(ctx context.Context, l *layout, rows []source.Row) (m
 	return held, err
 }
 
+// extraMembers reads an _extra back, nil where there is none and for what cannot
+// be read.
+func extraMembers(extra *string) (members map[string]jsontext.Value) {
+	if extra == nil {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(*extra), &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+		return nil
+	}
+	return members
+}
+
 // keptExtra are the values of custom fields in an _extra that belong to no field
 // there is now. In a document those under cf. do: they did not fit it. What
 // cannot be read is not carried along.
 func (l *layout) keptExtra(extra string) (kept, former []source.Member) {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal([]byte(extra), &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
-		return nil, nil
-	}
+	members := extraMembers(&extra)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := source.Member{Name: name, Value: string(members[name])}
 		if api, custom := strings.CutPrefix(name, "cf."); custom && !l.document && !l.inUseNow(api) {

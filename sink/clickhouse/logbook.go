@@ -12,6 +12,9 @@ import (
 var versionNow = column{name: "_version", typ: typeID, def: "toUInt64(toUnixTimestamp64Micro(now64(6)))",
 	comment: "Version of the row; the largest is the current one"}
 
+// originComment names all origins of changes that are told.
+const originComment = "How it was learned: webhook, poll, resync, restore (a resync after a loss), re-read, hydration (read by id for the detail table), bin"
+
 // historyDays is how long changes are kept.
 const historyDays = 365
 
@@ -80,7 +83,7 @@ func changesTable() table {
 			{name: "op", typ: typeLabel, comment: "What became of the row: insert, update, delete, restore"},
 			{name: "at", typ: typeTime, comment: "When it happened as far as is known, on Zoho's clock (UTC)"},
 			{name: "received_at", typ: typeInstant, comment: "When it arrived (UTC)"},
-			{name: "origin", typ: typeLabel, comment: "How it was learned: webhook, poll, resync, re-read, bin"},
+			{name: "origin", typ: typeLabel, comment: originComment},
 			{name: "event_type", typ: typeLabel, comment: "Zoho's event type, for webhooks"},
 			{name: "row_version", typ: typeID, comment: "_version of the row it made"},
 			{name: "modified_by", typ: typeRef, comment: "Agent whom the record names as the last to modify it: who made the change, where Zoho says"},

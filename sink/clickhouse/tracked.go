@@ -21,11 +21,13 @@ func (w *Warehouse) Tracked(ctx context.Context, t source.Table, keys []source.K
 		return nil, err
 	}
 	f := l.follow(w.cfg.history(t) == HistoryFull)
-	tracked := &source.Tracked{Columns: stateNames(f.columns), Read: f.read, Held: make(map[source.Key][]*string, len(keys))}
-	err = w.lookup(ctx, "read tracked columns of "+mainName(t), t, mainName(t), f.exprs(), keys, func(row scanner) error {
+	before := l.beforePending(f)
+	tracked := &source.Tracked{Columns: stateNames(f.columns), Read: f.read, Held: make(map[source.Key][]*string, len(keys)),
+		Pending: before.pending, Former: map[source.Key]map[int][]string{}}
+	err = w.lookup(ctx, "read tracked columns of "+mainName(t), t, mainName(t), append(f.exprs(), before.exprs...), keys, func(row scanner) error {
 		var k keyScan
 		var asOf int64
-		values := make([]*string, len(f.columns))
+		values := make([]*string, len(f.columns)+len(before.exprs))
 		dest := append(k.dest(t), &asOf)
 		for i := range values {
 			dest = append(dest, &values[i])
@@ -34,7 +36,9 @@ func (w *Warehouse) Tracked(ctx context.Context, t source.Table, keys []source.K
 			return err
 		}
 		if asOf > 0 {
-			tracked.Held[k.key(t)] = values
+			key := k.key(t)
+			tracked.Held[key] = values[:len(f.columns)]
+			tracked.Former[key] = before.read(values[:len(f.columns)], values[len(f.columns):])
 		}
 		return nil
 	})
@@ -68,19 +72,18 @@ func (l *layout) follow(all bool) *follower {
 }
 
 // customFollowed are the custom columns that hold what the record says: those of
-// removed fields outlive that, and what fills a pending column is no change.
+// removed fields outlive that.
 func (l *layout) customFollowed() []customColumn {
-	return slices.DeleteFunc(slices.Clone(l.custom), func(c customColumn) bool { return c.kept() || l.pending.has(source.Content, c.name) })
+	return slices.DeleteFunc(slices.Clone(l.custom), customColumn.kept)
 }
 
 // field follows one field. The names of other records in an array of objects are
-// not the record's own, and what fills a pending column is no change.
+// not the record's own.
 func (f *follower) field(l *layout, i int) {
 	c, elements := l.fieldCells(i), l.res.Fields[i].Elements
 	f.fields = append(f.fields, c)
 	for n, col := range l.columnsOf(i) {
-		own := l.mask.Hashes(i) || len(elements) == 0 || !elements[n].Foreign
-		if own && !l.pending.has(source.Content, col.name) {
+		if l.mask.Hashes(i) || len(elements) == 0 || !elements[n].Foreign {
 			f.shown, f.columns = append(f.shown, c.columns[n]), append(f.columns, col)
 		}
 	}

@@ -134,23 +134,50 @@ func TestTrackedBesideADocument(t *testing.T) {
 }
 
 // What a removed field or a former column keeps is no change of any row, and
-// neither is what fills a pending column.
-func TestTrackedPassesOverKeptAndPendingCustomFields(t *testing.T) {
+// neither is what only fills a pending column; a value that is new is told, once.
+func TestTrackedTellsWhatIsNewInPendingCustomFields(t *testing.T) {
 	w := prepared(t, allFull)
 	ensure := func(fields ...source.CustomField) {
 		t.Helper()
 		_, err := w.EnsureCustomFields(ctx, source.Tickets, fields)
 		must(t, err)
 	}
-	ensure(source.CustomField{APIName: "cf_gone", Type: "Text"}, source.CustomField{APIName: "cf_typed", Type: "Text"}, source.CustomField{APIName: "cf_x", Type: "Text"})
-	must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, `{"id":"1","subject":"a","cf":{"cf_gone":"kept","cf_typed":"kept","cf_x":"x","cf_late":"l"}}`), 10)}, 1))
-	must(t, w.RemoveCustomFields(ctx, source.Tickets, []string{"cf_gone"}))
-	ensure(source.CustomField{APIName: "cf_typed", Type: "Number"}, source.CustomField{APIName: "cf_late", Type: "Text"})
-	next := record(t, source.Tickets, `{"id":"1","subject":"b","cf":{"cf_typed":"5","cf_x":"y","cf_late":"l"}}`)
-	tracked, err := w.Tracked(ctx, source.Tickets, []source.Key{next.Key})
-	must(t, err)
-	columns, was, is := tracked.Compare(tracked.Held[next.Key], tracked.Read(next))
-	if got, want := pairs(columns, was)+" -> "+pairs(columns, is), "subject=a cf_x=x -> subject=b cf_x=y"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	text := func(names ...string) (fields []source.CustomField) {
+		for _, name := range names {
+			fields = append(fields, source.CustomField{APIName: name, Type: "Text"})
+		}
+		return fields
 	}
+	write := func(doc string, at int64) {
+		t.Helper()
+		must(t, w.Write(ctx, source.Tickets, []source.Row{content(record(t, source.Tickets, doc), at)}, 1))
+	}
+	ensure(text("cf_gone", "cf_typed", "cf_x", "cf_back")...)
+	write(`{"id":"1","subject":"a","cf":{"cf_gone":"kept","cf_typed":"5","cf_x":"x","cf_back":"kept","cf_late":"l"}}`, 10)
+	must(t, w.RemoveCustomFields(ctx, source.Tickets, []string{"cf_gone", "cf_back"}))
+	ensure(append(text("cf_back", "cf_late", "cf_new"), source.CustomField{APIName: "cf_typed", Type: "Number"})...)
+	if n := len(w.PendingColumns(source.Tickets)); n != 4 {
+		t.Fatalf("%d columns are pending", n)
+	}
+	says := func(name, doc, want string, filled bool) {
+		t.Helper()
+		next := record(t, source.Tickets, doc)
+		tracked, err := w.Tracked(ctx, source.Tickets, []source.Key{next.Key})
+		must(t, err)
+		columns, was, is := tracked.CompareHeld(next.Key, tracked.Read(next), filled)
+		if got := pairs(columns, was) + " -> " + pairs(columns, is); got != want {
+			t.Errorf("%s: got  %s\nwant %s", name, got, want)
+		}
+	}
+	says("another column changed", `{"id":"1","subject":"b","cf":{"cf_typed":"5","cf_x":"y","cf_back":null,"cf_late":"l","cf_new":null}}`, "subject=a cf_x=x -> subject=b cf_x=y", true)
+	says("new values", `{"id":"1","subject":"a","cf":{"cf_typed":"6","cf_x":"x","cf_back":"b","cf_late":"m","cf_new":"n"}}`,
+		"cf_back=kept cf_late=l cf_new=∅ cf_typed_2=∅ -> cf_back=b cf_late=m cf_new=n cf_typed_2=6", true)
+	says("a value that came before its column goes", `{"id":"1","subject":"a","cf":{"cf_typed":null,"cf_x":"x","cf_back":"kept","cf_late":null,"cf_new":null}}`, "cf_late=l -> cf_late=∅", true)
+	says("values that were left out when the row was written", `{"id":"1","subject":"a","cf":{"cf_typed":"6","cf_x":"x","cf_back":"kept","cf_late":"m","cf_new":"n"}}`, "cf_late=l -> cf_late=m", false)
+	write(`{"id":"1","subject":"a","cf":{"cf_typed":"6","cf_x":"x","cf_back":"b","cf_late":"m","cf_new":"n"}}`, 20)
+	says("once more", `{"id":"1","subject":"b","cf":{"cf_typed":"6","cf_x":"x","cf_back":"b","cf_late":"m","cf_new":"n"}}`, "subject=a -> subject=b", true)
+	says("the row is filled", `{"id":"1","subject":"a","cf":{"cf_typed":null,"cf_x":"x","cf_back":"c","cf_late":"n","cf_new":null}}`,
+		"cf_back=b cf_late=m cf_new=n cf_typed_2=6 -> cf_back=c cf_late=n cf_new=∅ cf_typed_2=∅", true)
+	write(`{"id":"1","subject":"a","cf":{"cf_typed":null,"cf_x":"x","cf_back":"b","cf_late":null,"cf_new":null}}`, 30)
+	says("what went is not told again", `{"id":"1","subject":"b","cf":{"cf_typed":null,"cf_x":"x","cf_back":"b","cf_late":null,"cf_new":null}}`, "subject=a -> subject=b", true)
 }

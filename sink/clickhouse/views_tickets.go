@@ -40,7 +40,7 @@ func ticketChangesView(database string) view {
 		{name: "new", typ: typeString, expr: "after", comment: "Its value after, as text; NULL for none"},
 		{name: "modified_by", typ: typeRef, comment: "Agent whom the ticket names as the last to modify it: who made the change, where Zoho says"},
 		{name: "op", typ: typeLabel, comment: "What became of the ticket: insert (old is always NULL), update, delete, restore"},
-		{name: "origin", typ: typeLabel, comment: "How it was learned: webhook, poll, resync, re-read, bin"},
+		{name: "origin", typ: typeLabel, comment: originComment},
 		{name: "event_type", typ: typeLabel, comment: "Zoho's event type, for webhooks"},
 		{name: "received_at", typ: typeInstant, comment: "When it arrived (UTC)"},
 		{name: "change_id", typ: typeID, comment: "The change in changes; columns that changed together share it"},

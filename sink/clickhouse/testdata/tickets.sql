@@ -559,7 +559,7 @@ CREATE OR REPLACE VIEW `desk`.`ticket_changes`
     `new` Nullable(String) COMMENT 'Its value after, as text; NULL for none',
     `modified_by` Nullable(UInt64) COMMENT 'Agent whom the ticket names as the last to modify it: who made the change, where Zoho says',
     `op` LowCardinality(String) COMMENT 'What became of the ticket: insert (old is always NULL), update, delete, restore',
-    `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, re-read, bin',
+    `origin` LowCardinality(String) COMMENT 'How it was learned: webhook, poll, resync, restore (a resync after a loss), re-read, hydration (read by id for the detail table), bin',
     `event_type` LowCardinality(String) COMMENT 'Zoho\'s event type, for webhooks',
     `received_at` DateTime64(3, 'UTC') COMMENT 'When it arrived (UTC)',
     `change_id` UInt64 COMMENT 'The change in changes; columns that changed together share it'
