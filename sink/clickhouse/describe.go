@@ -94,7 +94,25 @@ func (w *Warehouse) schema(ctx context.Context, tables []source.Table) (Schema, 
 		}
 	}
 	s.describe(have, want, views, w.cfg.ourNames(tables))
+	s.markTaken()
 	return s, nil
+}
+
+// markTaken says of columns whose name deskhouse needs that they are somebody
+// else's.
+func (s *Schema) markTaken() {
+	for _, p := range s.Plan {
+		for _, t := range s.Tables {
+			if p.Kind != NameTaken || t.Name != p.Table {
+				continue
+			}
+			for i := range t.Columns {
+				if slices.Contains(p.Columns, t.Columns[i].Name) {
+					t.Columns[i].State = ColumnForeign
+				}
+			}
+		}
+	}
 }
 
 // usableNames are the dictionaries that views can use: those that Prepare found

@@ -219,6 +219,51 @@ func TestAColumnWantedAgainIsPending(t *testing.T) {
 	}
 }
 
+// A person's column that has the name of one that deskhouse makes later keeps
+// its values: they rename it as the plan says, and both are there.
+func TestAColumnOfAPersonWithANewName(t *testing.T) {
+	w := prepared(t, selecting(source.Selection{Exclude: []string{"description"}}, hashKey))
+	put(t, w, 1, `{"id":"5","subject":"s"}`)
+	w.alterTickets(t, "ADD COLUMN description Nullable(String) DEFAULT 'mine'")
+	_, err := again(t, w, func(*Config) {})
+	must(t, err) // nobody needs the name yet
+	operator, err := again(t, w, func(c *Config) { c.Select = nil })
+	wantErr(t, err, ErrSchema)
+	wantErr(t, operator.Check(ctx, allTables), ErrSchema)
+	s, plan, odd := schemaOf(t, operator, allTables)
+	const taken = "tickets_all: name taken(description)!?"
+	if !strings.Contains(plan, taken) || !strings.Contains(odd, "tickets_all.description: not deskhouse's") || !strings.Contains(err.Error(), "RENAME COLUMN") {
+		t.Fatalf("planned\n%s\ncolumns\n%s\n%v", plan, odd, err)
+	}
+	steps := slices.DeleteFunc(s.Plan, func(s Step) bool { return s.Kind != NameTaken })
+	wantErr(t, operator.ApplySchema(ctx, allTables, steps), ErrStep)
+	wantRow(t, w, "mine\t", "SELECT description, (SELECT comment FROM system.columns WHERE database = '%s' AND table = 'tickets_all' AND name = 'description') FROM tickets_all", w.Database())
+	must(t, operator.exec(ctx, "rename", steps[0].Command))
+	must(t, operator.Prepare(ctx, allTables))
+	put(t, operator, 2, `{"id":"5","subject":"s","description":"Zoho's"}`)
+	wantRow(t, operator, "Zoho's\tmine", "SELECT description, my_description FROM tickets_all FINAL")
+}
+
+// Where no view tells whose a column is, putting its comment back does.
+func TestAChangedCommentWithoutAViewIsPutBackByHand(t *testing.T) {
+	w := prepared(t)
+	put(t, w, 1, `{"id":"5","subject":"s"}`)
+	w.alterTickets(t, "COMMENT COLUMN subject ''")
+	for _, view := range []string{"tickets", "tickets_full"} {
+		must(t, w.exec(ctx, "drop a view", "DROP VIEW "+qualified(w.Database(), view)))
+	}
+	operator, err := again(t, w, func(*Config) {})
+	wantErr(t, err, ErrSchema)
+	steps := waiting(t, operator, allTables)
+	if len(steps) != 1 || steps[0].Kind != NameTaken {
+		t.Fatalf("waiting are %+v", steps)
+	}
+	_, restore, _ := strings.Cut(steps[0].What, "put that back: ")
+	must(t, operator.exec(ctx, "put the comment back", restore))
+	must(t, operator.Prepare(ctx, allTables))
+	wantRow(t, operator, "s", "SELECT subject FROM tickets")
+}
+
 // A start that ends after any step is made whole by the next one.
 func TestAPlanMayEndAnywhere(t *testing.T) {
 	damage := "ALTER TABLE DB.tickets_all DROP COLUMN subject, DROP COLUMN channel, COMMENT COLUMN status 'x', COMMENT COLUMN priority 'no longer filled: x', ADD COLUMN old Nullable(String) COMMENT 'Zoho Desk tickets.old', MODIFY COMMENT 'deskhouse 0: x'"

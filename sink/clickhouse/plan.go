@@ -23,6 +23,7 @@ const (
 
 	ChangeType StepKind = "change type"
 	ChangeKey  StepKind = "change key" // of a column of keyed hashes
+	NameTaken  StepKind = "name taken" // a person's column has the name of one of deskhouse's
 	SetAside   StepKind = "set aside"  // rename a table that cannot be altered, so that it is made anew
 	Rebuild    StepKind = "rebuild"    // by a resync: see Step.Command
 	DropColumn StepKind = "drop column"
@@ -76,7 +77,7 @@ func planTables(database string, have map[string]haveTable, want []table) []Step
 				What: fmt.Sprintf("make the table with %s", columnCount(len(t.columns))), Why: "it does not exist"})
 			continue
 		}
-		d := difference{database: database, have: h, want: t}
+		d := difference{database: database, have: h, want: t, views: viewsIn(have)}
 		if aside, wrong := d.setAside(have); wrong {
 			steps = append(steps, aside)
 			continue
@@ -112,6 +113,7 @@ type difference struct {
 	database string
 	have     haveTable
 	want     table
+	views    []haveTable // as the last start made them
 }
 
 func (d difference) steps() []Step {
@@ -121,6 +123,10 @@ func (d difference) steps() []Step {
 	var retype []Step
 	for _, c := range d.want.columns {
 		h, exists := d.have.column(c.name)
+		if exists && d.foreign(h, c) {
+			retype = append(retype, d.nameTaken(c))
+			continue
+		}
 		if step, changed := d.changeKey(h, c); changed {
 			retype = append(retype, step)
 			continue
@@ -190,7 +196,7 @@ func (d difference) changeType(have haveColumn, want column) Step {
 // others the driver refuses, and seconds it writes wrong). Columns that are read
 // back, of key and state, must be as they should.
 func (d difference) writable(have haveColumn, want column) bool {
-	if slices.Contains(d.want.order, want.name) || strings.HasPrefix(want.name, "_") {
+	if d.want.orders(want.name) || strings.HasPrefix(want.name, "_") {
 		return false
 	}
 	return bareType(have.typ) == bareType(want.typ)

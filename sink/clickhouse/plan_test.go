@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,15 @@ func planned() (want table, have haveTable) {
 		have.columns = append(have.columns, haveColumn{c.name, c.typ, c.comment})
 	}
 	return want, have
+}
+
+// viewOf is a view of deskhouse's that shows a table.
+func viewOf(t table) haveTable {
+	v := haveTable{engine: "View", comment: marked("v")}
+	for _, c := range t.columns {
+		v.columns = append(v.columns, haveColumn{c.name, c.typ, c.comment})
+	}
+	return v
 }
 
 func TestPlan(t *testing.T) {
@@ -58,7 +68,7 @@ func TestPlan(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want, have := planned()
 			c.change(&have)
-			steps := planTables("d", map[string]haveTable{"t": have}, []table{want})
+			steps := planTables("d", map[string]haveTable{"t": have, "v": viewOf(want)}, []table{want})
 			if got := shortly(steps); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
@@ -69,6 +79,43 @@ func TestPlan(t *testing.T) {
 			}
 			if blocked := strings.Contains(c.want, "!"); errors.Is(refusal(steps), ErrSchema) != blocked {
 				t.Errorf("refused: %v", refusal(steps))
+			}
+		})
+	}
+}
+
+// A start must not fill a column that a person added under a name that deskhouse
+// needs now.
+func TestAColumnOfAPersonIsNotTakenOver(t *testing.T) {
+	shown := func(name, comment string, columns ...haveColumn) haveTable {
+		return haveTable{engine: "View", comment: comment, columns: append(columns, haveColumn{name, typeInt, "Zoho Desk t.a" + pendingMark})}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*haveTable)
+		views  map[string]haveTable
+		want   string
+	}{
+		{"no comment", func(h *haveTable) { h.columns[1].comment = "" }, nil, "name taken(a)!?"},
+		{"their comment", func(h *haveTable) { h.columns[1].comment = "Dashboard" }, nil, "name taken(a)!?"},
+		{"another type", func(h *haveTable) { h.columns[1].typ, h.columns[1].comment = "String", "" }, nil, "name taken(a)!?"},
+		{"shown by deskhouse", func(h *haveTable) { h.columns[1].comment = "" }, map[string]haveTable{"v": shown("detail_a", marked("v"))}, "comment column(a)"},
+		{"shown by a view of theirs", func(h *haveTable) { h.columns[1].comment = "" }, map[string]haveTable{"v": shown("a", "mine")}, "name taken(a)!?"},
+		{"shown by deskhouse from another table", func(h *haveTable) { h.columns[2].comment = "" },
+			map[string]haveTable{"v": shown("a", marked("v"), haveColumn{"b", typeEnum, "Zoho Desk u.b"})}, "name taken(b)!?"},
+		{"key and state", func(h *haveTable) { h.columns[0].comment, h.columns[3].comment = "", "" }, nil, "comment column(id,_epoch)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want, have := planned()
+			c.change(&have)
+			all := map[string]haveTable{"t": have}
+			maps.Copy(all, c.views)
+			steps := planTables("d", all, []table{want})
+			if got := shortly(steps); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if err := refusal(steps); strings.Contains(c.want, "!") && (!errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), "RENAME COLUMN")) {
+				t.Errorf("refused with %v", err)
 			}
 		})
 	}
@@ -101,7 +148,7 @@ func TestPlanStatements(t *testing.T) {
 	fresh := want
 	fresh.name = "v"
 	var text strings.Builder
-	for _, s := range planTables("d", map[string]haveTable{"t": have, "u": aside, "old_u": {}}, []table{want, other, fresh}) {
+	for _, s := range planTables("d", map[string]haveTable{"t": have, "u": aside, "old_u": {}, "w": viewOf(want)}, []table{want, other, fresh}) {
 		fmt.Fprintf(&text, "-- %s: %s\n-- %s; automatic %v, blocking %v\n%s;\n\n", s.Table, s.What, s.Why, s.Automatic, s.Blocking, s.SQL)
 	}
 	golden(t, "plan.sql", text.String())

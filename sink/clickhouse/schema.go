@@ -27,6 +27,17 @@ func (t haveTable) column(name string) (haveColumn, bool) {
 	return t.columns[i], true
 }
 
+// viewsIn are the views that deskhouse made.
+func viewsIn(have map[string]haveTable) []haveTable {
+	var views []haveTable
+	for _, h := range have {
+		if _, ours := formatOf(h.comment); ours && h.word() == "VIEW" {
+			views = append(views, h)
+		}
+	}
+	return views
+}
+
 func (t haveTable) taken() map[string]bool {
 	taken := map[string]bool{}
 	for _, c := range t.columns {

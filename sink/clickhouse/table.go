@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -71,6 +72,9 @@ func (t table) create(database string) string {
 	b.WriteString("COMMENT " + literal(marked(t.comment)))
 	return b.String()
 }
+
+// orders reports whether a column is part of the table's order.
+func (t table) orders(col string) bool { return slices.Contains(t.order, col) }
 
 func (t table) names() []string {
 	names := make([]string, len(t.columns))
