@@ -96,7 +96,7 @@ func storedText(k source.Kind, raw string) (text string, fits bool) {
 
 // inQuotes is what stands between the quotes, or the value itself.
 func inQuotes(raw string) string {
-	if raw[0] == '"' {
+	if strings.HasPrefix(raw, `"`) {
 		return raw[1 : len(raw)-1]
 	}
 	return raw
@@ -186,7 +186,10 @@ func arrayItems(raw string, ids bool) ([]string, bool) {
 			return nil, false
 		}
 		if ids {
-			if text, ok = scalarText(source.KindID, text+" "[:0]); text == "" || !ok {
+			if text == "" {
+				return nil, false
+			}
+			if text, ok = scalarText(source.KindID, text); !ok {
 				return nil, false
 			}
 		}
