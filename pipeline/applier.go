@@ -181,7 +181,7 @@ func (a *applier) checkpoints(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := retry(ctx, a.clock, a.log, "save the checkpoint", a.checkpoint); err != nil {
+		if err := retry(ctx, a.clock, a.log, "save the checkpoint", a.failing.noting("", "save the checkpoint", a.checkpoint)); err != nil {
 			return err
 		}
 		if err := sleep(ctx, a.clock, time.Second); err != nil {

@@ -90,7 +90,9 @@ type found struct {
 func (c *comparison) batch(ctx context.Context, batch []submission) error {
 	var heads map[source.Key]source.Head
 	var sides map[source.Register]map[source.Key]source.Stamp
-	err := retry(ctx, c.clock, c.log, "compare "+string(c.w.table), func(ctx context.Context) error {
+	what := "compare " + string(c.w.table)
+	defer c.failing.note(c.w.table, what, nil) // a comparison may be given up
+	err := retry(ctx, c.clock, c.log, what, c.failing.noting(c.w.table, what, func(ctx context.Context) error {
 		keys, held, err := c.w.heads(ctx, batch)
 		if err != nil {
 			return err
@@ -98,7 +100,7 @@ func (c *comparison) batch(ctx context.Context, batch []submission) error {
 		heads = held
 		sides, err = c.sides(ctx, keys)
 		return err
-	})
+	}))
 	if err != nil {
 		return err
 	}

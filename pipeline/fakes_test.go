@@ -148,7 +148,7 @@ func newRig(t fail, desk *fakeDesk, wh Warehouse, kv KV) *rig {
 	r.deps = deps{name: "test", desk: desk, wh: wh, kv: kv, dead: r.letters, covs: map[source.Table]*source.Coverage{},
 		rereads: newRereads(kv, "test", clock, log), blanks: newBlanks(), misses: newMissGuard(wh, clock, func(context.Context, source.Table, cause) (bool, error) { return false, nil }), schema: newSchema(desk, wh, clock, log),
 		history: map[source.Table]bool{source.Tickets: true}, clock: clock, log: log,
-		metrics: newMetrics(nil, "test"), progress: newProgress(clock, nil)}
+		metrics: newMetrics(nil, "test"), progress: newProgress(clock, nil), failing: newFailing(clock)}
 	for _, res := range source.Resources {
 		seen := source.FieldSet{}
 		if res.Table != source.OrganizationFields {

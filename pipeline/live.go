@@ -236,14 +236,18 @@ func (p *Pipeline) PollNow(ctx context.Context, t source.Table) error {
 	if tp == nil {
 		return fmt.Errorf("table %s is not synchronised", t)
 	}
-	return ask(ctx, tp.polls)
+	ctx, stop := p.during(ctx)
+	defer stop()
+	return whyEnded(ctx, ask(ctx, tp.polls))
 }
 
 // BinNow reads the whole recycle bin of a table; a table without one is done at
 // once.
 func (p *Pipeline) BinNow(ctx context.Context, t source.Table) error {
 	if tp := p.tables[t]; tp != nil && tp.bin != nil {
-		return ask(ctx, tp.binRounds)
+		ctx, stop := p.during(ctx)
+		defer stop()
+		return whyEnded(ctx, ask(ctx, tp.binRounds))
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"deskhouse/source"
@@ -28,9 +30,24 @@ func newMetrics(reg prometheus.Registerer, pipeline string) *metrics {
 			Help: "Events and rows kept as dead letters.", ConstLabels: label}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.rowsWritten, m.rereads, m.ignoredEv, m.letters)
+		m.rowsWritten, m.rereads = registered(reg, m.rowsWritten), registered(reg, m.rereads)
+		m.ignoredEv, m.letters = registered(reg, m.ignoredEv), registered(reg, m.letters)
 	}
 	return m
+}
+
+// registered is c, or the same counter of an earlier run of the sync in this
+// process, which goes on counting.
+func registered[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	var earlier prometheus.AlreadyRegisteredError
+	err := reg.Register(c)
+	if errors.As(err, &earlier) {
+		return earlier.ExistingCollector.(C)
+	}
+	if err != nil {
+		panic(err) // two metrics of one name: a mistake of this package
+	}
+	return c
 }
 
 func (m *metrics) written(t source.Table, rows int) {

@@ -70,7 +70,8 @@ type Pipeline struct {
 	tables map[source.Table]*table
 	loaded chan struct{} // closed once every table is loaded or skipped
 	purse  Purse
-	slowed sync.Once // polls had to wait for credits, and it was said
+	ended  chan struct{} // closed when Run returned
+	slowed sync.Once     // polls had to wait for credits, and it was said
 }
 
 // table is one table with everything that works on it.
@@ -106,6 +107,7 @@ type deps struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	progress *progress
+	failing  *failing
 	regained func() <-chan struct{}
 }
 
@@ -121,7 +123,7 @@ const (
 // New assembles a sync; nothing runs and nothing is read before Run.
 func New(cfg Config, parts Parts) *Pipeline {
 	log := parts.Log.With().Str("pipeline", cfg.Name).Logger()
-	p := &Pipeline{cfg: cfg, events: parts.Events, purse: parts.Purse, tables: map[source.Table]*table{}, loaded: make(chan struct{})}
+	p := &Pipeline{cfg: cfg, events: parts.Events, purse: parts.Purse, tables: map[source.Table]*table{}, loaded: make(chan struct{}), ended: make(chan struct{})}
 	desk := selecting{parts.Desk, cfg.Select}
 	p.deps = deps{name: cfg.Name, desk: desk, masks: cfg.Select, wh: parts.Warehouse, kv: parts.KV, dead: parts.Dead,
 		covs:    map[source.Table]*source.Coverage{},
@@ -129,7 +131,7 @@ func New(cfg Config, parts Parts) *Pipeline {
 		blanks:  newBlanks(),
 		schema:  newSchema(desk, parts.Warehouse, parts.Clock, log),
 		history: cfg.History, epoch: cfg.Epoch, clock: parts.Clock, log: log,
-		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables),
+		metrics: newMetrics(parts.Registerer, cfg.Name), progress: newProgress(parts.Clock, cfg.Tables), failing: newFailing(parts.Clock),
 		regained: parts.Regained}
 	p.schema.usual = p.usual
 	p.misses = newMissGuard(parts.Warehouse, parts.Clock, p.waiting)
@@ -144,6 +146,7 @@ func New(cfg Config, parts Parts) *Pipeline {
 // applied from the first moment on, also while the load runs. It returns
 // ctx.Err() after a stop, or an error that no retry heals.
 func (p *Pipeline) Run(ctx context.Context) error {
+	defer close(p.ended)
 	from, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -263,10 +266,19 @@ func (p *Pipeline) report(ctx context.Context) error {
 		if err := sleep(ctx, p.clock, reportEvery); err != nil {
 			return err
 		}
-		if err := errors.Join(p.wh.SaveStatus(ctx, p.progress.statuses()), p.saveCoverage(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(p.wh.SaveStatus(ctx, p.statuses()), p.saveCoverage(ctx)); err != nil && ctx.Err() == nil {
 			p.log.Warn().Err(err).Msg("status not written")
 		}
 	}
+}
+
+// statuses are the rows of sync_status.
+func (p *Pipeline) statuses() []source.TableStatus {
+	all, fails := p.progress.statuses(), p.failing.list()
+	for i := range all {
+		all[i].Error = of(fails, all[i].Table)
+	}
+	return all
 }
 
 func (p *Pipeline) saveCoverage(ctx context.Context) error {

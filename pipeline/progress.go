@@ -155,7 +155,7 @@ func (tp *tableProgress) progress(now time.Time) Progress {
 	return pr
 }
 
-// statuses returns the rows of sync_status.
+// statuses returns the status of every table.
 func (p *progress) statuses() []source.TableStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -45,6 +45,8 @@ func (p *Pipeline) Replay(ctx context.Context, since time.Time, tables []source.
 	if p.events == nil {
 		return ReplayReport{}, errNoLog
 	}
+	ctx, stop := p.during(ctx)
+	defer stop()
 	rp := &replay{p: p, tables: tables, letters: &letterCount{}}
 	if err := rp.bounds(ctx, since); err != nil {
 		return rp.report, err
@@ -60,7 +62,7 @@ func (p *Pipeline) Replay(ctx context.Context, since time.Time, tables []source.
 	if err == nil {
 		err = rp.wait(ctx)
 	}
-	return rp.result(), err
+	return rp.result(), whyEnded(ctx, err)
 }
 
 // replay is one replay under way.

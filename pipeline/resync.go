@@ -30,6 +30,13 @@ var ErrNotLoaded = errors.New("table is not loaded yet")
 // written. The table stays right and readable throughout; an interrupted resync
 // deletes nothing. One at a time runs per table.
 func (p *Pipeline) Resync(ctx context.Context, t source.Table, o ResyncOptions) (source.RunReport, error) {
+	ctx, stop := p.during(ctx)
+	defer stop()
+	r, err := p.resync(ctx, t, o)
+	return r, whyEnded(ctx, err)
+}
+
+func (p *Pipeline) resync(ctx context.Context, t source.Table, o ResyncOptions) (source.RunReport, error) {
 	tp, err := p.exclusively(ctx, t)
 	if err != nil {
 		return source.RunReport{}, err

@@ -27,6 +27,13 @@ const (
 // again before it counts. Its report says what a resync would do; it is not
 // stored. ErrNotLoaded when there is nothing to compare with.
 func (p *Pipeline) Verify(ctx context.Context, t source.Table) (source.RunReport, error) {
+	ctx, stop := p.during(ctx)
+	defer stop()
+	r, err := p.verify(ctx, t)
+	return r, whyEnded(ctx, err)
+}
+
+func (p *Pipeline) verify(ctx context.Context, t source.Table) (source.RunReport, error) {
 	st, err := p.loadSnapshot(ctx, t)
 	if err != nil {
 		return source.RunReport{}, err

@@ -58,6 +58,7 @@ type writer struct {
 	clock   clockwork.Clock
 	log     zerolog.Logger
 	metrics *metrics
+	failing *failing
 	// otherEdition: the rows held were fingerprinted by another edition of the catalog.
 	otherEdition atomic.Bool
 
@@ -68,7 +69,7 @@ type writer struct {
 
 func newWriter(t source.Table, d deps) *writer {
 	return &writer{table: t, res: source.Lookup(t), wh: d.wh, cov: d.covs[t], rereads: d.rereads, schema: d.schema, history: d.history[t],
-		epoch: d.epoch, edition: d.masks.edition(t), clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics,
+		epoch: d.epoch, edition: d.masks.edition(t), clock: d.clock, log: d.log.With().Str("table", string(t)).Logger(), metrics: d.metrics, failing: d.failing,
 		in: make(chan submission, 1024), stops: make(chan func()), bytes: newByteGate(queueBytes)}
 }
 
@@ -214,7 +215,8 @@ func (w *writer) flush(ctx context.Context, batch []submission) error {
 		{"write ", func(ctx context.Context) error { return w.store(ctx, b) }},
 	}
 	for _, step := range steps {
-		if err := retry(ctx, w.clock, w.log, step.what+string(w.table), step.do); err != nil {
+		what := step.what + string(w.table)
+		if err := retry(ctx, w.clock, w.log, what, w.failing.noting(w.table, what, step.do)); err != nil {
 			return err
 		}
 	}

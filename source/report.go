@@ -49,6 +49,7 @@ type TableStatus struct {
 	LastPollAt    time.Time
 	LastResyncAt  time.Time
 	Drift         uint64 // rows the last resync had to repair
+	Error         string // what keeps the table from being written, since when; no row values
 }
 
 // RunReport is the outcome of one resync of one table: the drift report.

@@ -46,6 +46,7 @@ type pipelineStatus struct {
 	Schedule   *scheduleStatus  `json:"resync_schedule"`  // null = only on command
 	Decisions  []decisionStatus `json:"decisions"`        // what waits for a person
 	Paused     string           `json:"paused,omitempty"` // why Zoho is not asked
+	Failing    []failingStatus  `json:"failing"`          // what is tried again and has not succeeded since
 }
 
 type tableStatus struct {
@@ -146,7 +147,7 @@ func (c *core) adminHandler() http.Handler {
 	return mux
 }
 
-// ready answers 200 when every pipeline runs and the state can be written,
+// ready answers 200 when every pipeline runs and writes, and the state can be written,
 // otherwise 503 with one reason a line.
 func (c *core) ready(w http.ResponseWriter, _ *http.Request) {
 	var reasons []string
@@ -158,7 +159,11 @@ func (c *core) ready(w http.ResponseWriter, _ *http.Request) {
 		if p.sync == nil {
 			reasons = append(reasons, "pipeline "+p.name+": "+p.reason)
 		}
+		sync := p.sync
 		p.mu.Unlock()
+		for _, f := range lasting(sync, c.clock.Now()) {
+			reasons = append(reasons, "pipeline "+p.name+": "+f.String())
+		}
 	}
 	if len(reasons) == 0 {
 		_, _ = w.Write([]byte("ready\n"))
@@ -229,6 +234,7 @@ func (p *pipe) status(ctx context.Context) pipelineStatus {
 	if err != nil {
 		s.Reason = err.Error()
 	}
+	s.Failing = failingOf(st.Failing)
 	s.LogApplied, s.LogLast, s.Rereads = st.LogApplied, st.LogLast, st.Rereads
 	for _, t := range st.Tables {
 		s.Tables = append(s.Tables, tableStatusOf(t))

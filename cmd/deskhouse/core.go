@@ -59,7 +59,8 @@ type pipe struct {
 	events *state.Log
 	dead   *state.Log
 	hooks  hooks
-	ready  chan struct{} // closed once sync is set
+	ready  chan struct{} // closed once sync is set for the first time
+	begun  sync.Once
 
 	mu     sync.Mutex // guards those below, set while the service starts
 	wh     *clickhouse.Warehouse

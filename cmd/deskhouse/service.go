@@ -160,14 +160,56 @@ func (c *core) runPipe(ctx context.Context, p *pipe, mode pipeline.Mode) error {
 }
 
 // sync opens the warehouse, for as long as that takes, and runs the pipeline.
+// When somebody dropped a column under it, a service does what a restart would:
+// it prepares the tables again and runs on.
 func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease, mode pipeline.Mode) error {
+	leader := &leader{store: c.store, lease: lease, pipeline: p.name}
+	for mended := (time.Time{}); ; mended = c.clock.Now() {
+		ran, err := c.syncOnce(ctx, p, leader, mode)
+		if ctx.Err() != nil || !ran || mode != pipeline.Follow || !errors.Is(err, clickhouse.ErrColumn) {
+			return explained(err)
+		}
+		c.log.Error().Err(err).Str("pipeline", p.name).Msg("somebody dropped or renamed a column: the tables are prepared again; a resync fills what it held")
+		if err := errors.Join(p.halt(err), c.pause(ctx, mendEvery-c.clock.Since(mended))); err != nil {
+			return err
+		}
+	}
+}
+
+// mendEvery is how often a pipeline is begun again at most: what preparing does
+// not mend must not keep everybody busy.
+const mendEvery = time.Minute
+
+// halt notes that the pipeline does not run, and lets go of its warehouse.
+func (p *pipe) halt(why error) error {
+	p.mu.Lock()
+	wh := p.wh
+	p.sync, p.wh, p.reason = nil, nil, why.Error()
+	p.mu.Unlock()
+	if err := wh.Close(); err != nil {
+		return fmt.Errorf("close the warehouse: %w", err)
+	}
+	return nil
+}
+
+func (c *core) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-c.clock.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// syncOnce is sync until the pipeline ends for the first time; ran is false when
+// the warehouse could not be opened.
+func (c *core) syncOnce(ctx context.Context, p *pipe, leader *leader, mode pipeline.Mode) (ran bool, err error) {
 	patience := time.Duration(math.MaxInt64)
 	if mode != pipeline.Follow {
 		patience = commandPatience
 	}
-	leader := &leader{store: c.store, lease: lease, pipeline: p.name}
 	if err := c.openWarehouse(ctx, p, leader, patience); err != nil {
-		return err
+		return false, err
 	}
 	cfg := c.pipelineConfig(p, leader.epoch)
 	cfg.Mode = mode
@@ -177,14 +219,14 @@ func (c *core) sync(ctx context.Context, p *pipe, lease *state.Lease, mode pipel
 	p.mu.Lock()
 	p.sync, p.reason = s, ""
 	p.mu.Unlock()
-	close(p.ready)
-	return explained(s.Run(ctx))
+	p.begun.Do(func() { close(p.ready) })
+	return true, s.Run(ctx)
 }
 
-// explained adds what to do to the end of a pipeline whose tables were dropped
-// under it.
+// explained adds what to do to the end of a pipeline whose tables or columns were
+// dropped under it.
 func explained(err error) error {
-	if errors.Is(err, clickhouse.ErrMissing) {
+	if errors.Is(err, clickhouse.ErrMissing) || errors.Is(err, clickhouse.ErrColumn) {
 		return fmt.Errorf("%w: somebody dropped it; start deskhouse again, which makes it anew and fills it", err)
 	}
 	return err

@@ -58,6 +58,9 @@ func printStatus(w io.Writer, st statusReply) {
 		printLayouts(w, p.Layouts)
 		printAhead(w, p)
 		fmt.Fprintf(w, "events waiting: %d   re-reads queued: %d   webhooks: %v\n", waiting(p), p.Rereads, p.Webhooks)
+		for _, f := range p.Failing {
+			fmt.Fprintf(w, "FAILING: %s\n", f)
+		}
 		if p.HookFault != "" {
 			fmt.Fprintf(w, "webhook not as it should be, polls find what it misses: %s\n", p.HookFault)
 		}
@@ -99,7 +102,7 @@ func printAhead(w io.Writer, p pipelineStatus) {
 
 // waiting is how many log sequences are stored and not applied.
 func waiting(p pipelineStatus) uint64 {
-	if p.LogLast <= p.LogApplied || p.LogApplied == 0 {
+	if p.LogLast <= p.LogApplied {
 		return 0
 	}
 	return p.LogLast - p.LogApplied

@@ -52,13 +52,26 @@ func (w work) do(ctx context.Context, o *options, out any) error {
 	ctl, err := dial(cfg)
 	switch {
 	case err == nil:
-		err = errors.Join(w.ask(ctx, ctl, show, out), ctl.end())
+		err = errors.Join(w.askService(ctx, ctl, show, out), ctl.end())
 	case errors.Is(err, errNotRunning):
 		err = w.alone(ctx, o, cfg, show, out)
 	}
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted: what was done stays, and nothing was deleted because of it")
 	}
+	return err
+}
+
+// askService is ask, and says what keeps the service from answering.
+func (w work) askService(ctx context.Context, ctl *control, show *display, out any) error {
+	telling, stop := context.WithCancel(ctx)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var g errgroup.Group
+	g.Go(func() error { return tellWhy(telling, show.output(os.Stderr), w.pipeline, look.C, ctl.status) })
+	err := w.ask(ctx, ctl, show, out)
+	stop()
+	_ = g.Wait() // it ends with telling
 	return err
 }
 

@@ -39,6 +39,9 @@ var (
 	// ErrMissing: a table, view or database that this process works with is
 	// gone, dropped by somebody else.
 	ErrMissing = errors.New("table or database is missing")
+	// ErrColumn: a column that this process works with is gone, dropped or renamed
+	// by somebody else; Prepare makes it anew.
+	ErrColumn = errors.New("column is missing")
 	// ErrOtherServer: the hosts of the URL do not hold the same database, so
 	// rows would be split between them.
 	ErrOtherServer = errors.New("hosts of the warehouse hold different databases")
@@ -72,9 +75,11 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Permanent reports that time does not heal the error: a later epoch has taken
-// over (stop), or a table or the database is missing (it was dropped; prepare
-// and load again).
-func (e *Error) Permanent() bool { return errors.Is(e.Err, ErrFenced) || errors.Is(e.Err, ErrMissing) }
+// over (stop), a table or the database is missing (it was dropped; prepare
+// and load again), or a column is (prepare again).
+func (e *Error) Permanent() bool {
+	return errors.Is(e.Err, ErrFenced) || errors.Is(e.Err, ErrMissing) || errors.Is(e.Err, ErrColumn)
+}
 
 // Retryable reports whether err is an *Error that may pass.
 func Retryable(err error) bool {
@@ -148,6 +153,8 @@ func fromServer(op string, x *driver.Exception) *Error {
 		e.Err = ErrDenied
 	case 60: // UNKNOWN_TABLE
 		e.Err = ErrMissing
+	case 16, 47: // NO_SUCH_COLUMN_IN_TABLE (inserts), UNKNOWN_IDENTIFIER (queries)
+		e.Err = ErrColumn
 	case 81: // UNKNOWN_DATABASE
 		e.Err = fmt.Errorf("%w: %w", ErrMissing, ErrNoDatabase)
 	}

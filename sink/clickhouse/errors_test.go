@@ -29,6 +29,8 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 		{"memory limit", exception(241), nil, true, "code 241"},
 		{"repeated by the driver", exception(216), nil, true, "code 216"},
 		{"no such table", exception(60), ErrMissing, false, "code 60 (UNKNOWN_TABLE)"},
+		{"no such column to insert into", exception(16), ErrColumn, false, "code 16 (NO_SUCH_COLUMN_IN_TABLE)"},
+		{"no such column to read", exception(47), ErrColumn, false, "code 47 (UNKNOWN_IDENTIFIER)"},
 		{"fence", exception(469), ErrFenced, false, ""},
 		{"wrong password", exception(516), ErrAuth, false, ""},
 		{"no grant", exception(497), ErrDenied, false, ""},
@@ -50,7 +52,7 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 			if !errors.As(err, &e) || e.Retry != c.retry || Retryable(err) != c.retry || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("got %#v", err)
 			}
-			if want := c.want == ErrFenced || c.want == ErrMissing || c.want == ErrNoDatabase; e.Permanent() != want {
+			if want := c.want == ErrFenced || c.want == ErrMissing || c.want == ErrColumn || c.want == ErrNoDatabase; e.Permanent() != want {
 				t.Errorf("permanent: %v", e.Permanent())
 			}
 			if s := err.Error(); strings.Contains(s, "secret") || !strings.Contains(s, c.text) || !strings.HasPrefix(s, "do it: ") {

@@ -44,6 +44,7 @@ func statusTable() table {
 		{name: "last_resync_at", typ: typeTime, comment: "Start of the last complete comparison with Zoho (UTC)"},
 		{name: "drift", typ: typeID, comment: "Rows the last comparison found different"},
 		{name: "unplaced", typ: typeID, comment: "Values that went to _extra since the service started"},
+		{name: "error", typ: typePlain, comment: "What keeps rows from being written, since when and how often it was tried; empty while nothing does"},
 		{name: "saved_at", typ: typeInstant, def: "now64(3, 'UTC')", comment: "When this was written (UTC)"},
 		versionNow,
 	}}

@@ -34,7 +34,7 @@ func (w *Warehouse) SaveStatus(ctx context.Context, status []source.TableStatus)
 	if len(status) == 0 {
 		return nil
 	}
-	var tables, phases []string
+	var tables, phases, faults []string
 	var until, event, poll, resync nullable[int64]
 	var drift, unplaced []uint64
 	values := map[source.Table]uint64{}
@@ -43,6 +43,7 @@ func (w *Warehouse) SaveStatus(ctx context.Context, status []source.TableStatus)
 	}
 	for _, s := range status {
 		tables, phases = append(tables, string(s.Table)), append(phases, s.Phase)
+		faults = append(faults, s.Error)
 		instant(&until, millis(s.CompleteUntil))
 		instant(&event, millis(s.LastEventAt))
 		instant(&poll, millis(s.LastPollAt))
@@ -50,7 +51,7 @@ func (w *Warehouse) SaveStatus(ctx context.Context, status []source.TableStatus)
 		drift, unplaced = append(drift, s.Drift), append(unplaced, values[s.Table])
 	}
 	return w.insert(ctx, statusName, given(statusTable().columns), "", func(b chdriver.Batch) error {
-		return appendAll(b, tables, phases, until.cells, event.cells, poll.cells, resync.cells, drift, unplaced)
+		return appendAll(b, tables, phases, until.cells, event.cells, poll.cells, resync.cells, drift, unplaced, faults)
 	})
 }
 

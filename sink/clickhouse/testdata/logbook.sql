@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS `desk`.`sync_status_all`
     `last_resync_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Start of the last complete comparison with Zoho (UTC)',
     `drift` UInt64 COMMENT 'Rows the last comparison found different',
     `unplaced` UInt64 COMMENT 'Values that went to _extra since the service started',
+    `error` String COMMENT 'What keeps rows from being written, since when and how often it was tried; empty while nothing does',
     `saved_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When this was written (UTC)',
     `_version` UInt64 DEFAULT toUInt64(toUnixTimestamp64Micro(now64(6))) COMMENT 'Version of the row; the largest is the current one'
 )
@@ -102,6 +103,7 @@ CREATE OR REPLACE VIEW `desk`.`sync_status`
     `last_resync_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'Start of the last complete comparison with Zoho (UTC)',
     `drift` UInt64 COMMENT 'Rows the last comparison found different',
     `unplaced` UInt64 COMMENT 'Values that went to _extra since the service started',
+    `error` String COMMENT 'What keeps rows from being written, since when and how often it was tried; empty while nothing does',
     `saved_at` DateTime64(3, 'UTC') COMMENT 'When this was written (UTC)'
 )
 AS SELECT
@@ -113,6 +115,7 @@ AS SELECT
     `last_resync_at`,
     `drift`,
     `unplaced`,
+    `error`,
     `saved_at`
 FROM `desk`.`sync_status_all` FINAL
 COMMENT 'deskhouse 2: freshness of each table';
