@@ -51,6 +51,7 @@ func (t *fieldTable) ours(module string) bool {
 
 // module reads one module's fields and gives the custom ones their columns.
 func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]source.Observation, error) {
+	known := t.known(module)
 	page, custom, err := t.desk.Fields(ctx, r.priority, module)
 	if err != nil {
 		return nil, fmt.Errorf("read fields of %s: %w", module, err)
@@ -69,7 +70,7 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 			if err := t.schema.apply(ctx, table, custom); err != nil {
 				return nil, err
 			}
-			r.list(module, custom)
+			r.list(module, custom, known[table])
 		}
 	}
 	obs := make([]source.Observation, len(page.Records))
@@ -77,6 +78,17 @@ func (t *fieldTable) module(ctx context.Context, r *reading, module string) ([]s
 		obs[i] = t.w.cov.FromFullList(rec, page.At.KnownAt(), r.origin)
 	}
 	return obs, r.note(ctx, page.Records)
+}
+
+// known are the custom fields of a module's tables that have a column.
+func (t *fieldTable) known(module string) map[source.Table][]string {
+	known := map[source.Table][]string{}
+	for _, table := range t.tables {
+		if source.Lookup(table).Module == module {
+			known[table] = t.wh.CustomFields(table)
+		}
+	}
+	return known
 }
 
 // usual is the resource that answered for each module when it was first read.

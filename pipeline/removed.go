@@ -9,7 +9,8 @@ import (
 )
 
 // removedFields marks the columns of custom fields that Zoho has no more. As for
-// rows (rule 7), absence from a list is only a candidate: the module must be
+// rows (rule 7), absence from a list is only a candidate: the field must have
+// had its column before the list was asked for, the module must be
 // answered by the resource that usually does, not too many may be missing at
 // once (an agent that was narrowed is shown fewer), and a second list a minute
 // later must lack them too. A mark loses nothing: the column keeps its values
@@ -21,12 +22,11 @@ func (r *run) removedFields(ctx context.Context) error {
 	}
 	for _, t := range fields.tables {
 		module := source.Lookup(t).Module
-		listed, answered := r.reading.custom[module]
+		gone, answered := r.reading.lacked[module]
 		if !source.Lookup(t).HasCustom() || !answered || r.reading.unanswered[module] {
 			continue
 		}
 		known := r.wh.CustomFields(t)
-		gone := notListed(known, listed)
 		if len(gone) == 0 {
 			continue
 		}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -66,4 +67,26 @@ func TestHiddenFieldsAreNotMarked(t *testing.T) {
 			t.Errorf("%d of %d fields are left unmarked", n, before)
 		}
 	})
+}
+
+// A list that was asked for before a field had its column says nothing of that
+// field, however many there are.
+func TestAListOlderThanColumnsProvesNoRemoval(t *testing.T) {
+	var wh *memWarehouse
+	old := customOf(9)
+	desk := &fakeDesk{fields: func(ctx context.Context, _ string) (source.Page, []source.CustomField, error) {
+		_, err := wh.EnsureCustomFields(ctx, source.Tickets, customOf(30)) // found live, while the answer is on its way
+		return source.Page{Resource: "fields"}, slices.Clone(old[1:]), err
+	}}
+	r := newRig(t, desk, nil, nil)
+	wh = r.mem
+	_, _ = wh.EnsureCustomFields(t.Context(), source.Tickets, old)
+	fields := &fieldTable{deps: r.deps, w: newWriter(source.OrganizationFields, r.deps), tables: []source.Table{source.Tickets}}
+	reading := &reading{}
+	if _, err := fields.module(t.Context(), reading, source.Lookup(source.Tickets).Module); err != nil {
+		t.Fatal(err)
+	}
+	if got := reading.lacked[source.Lookup(source.Tickets).Module]; !slices.Equal(got, []string{old[0].APIName}) {
+		t.Errorf("said to be removed: %v", got)
+	}
 }

@@ -25,8 +25,10 @@ type reading struct {
 	dry bool
 	// unanswered are the modules of fields that are not to be judged this time.
 	unanswered map[string]bool
-	// custom are the custom fields that each module listed.
-	custom map[string][]source.CustomField
+	// lacked are, of each module that answered, the custom fields that had a column
+	// when it was asked and are not in its list: a list proves nothing of younger
+	// ones.
+	lacked map[string][]string
 	// brief leaves out what costs a call for each record.
 	brief bool
 
@@ -65,11 +67,11 @@ func (r *reading) unanswer(module string) {
 	r.unanswered[module] = true
 }
 
-func (r *reading) list(module string, fields []source.CustomField) {
-	if r.custom == nil {
-		r.custom = map[string][]source.CustomField{}
+func (r *reading) list(module string, fields []source.CustomField, known []string) {
+	if r.lacked == nil {
+		r.lacked = map[string][]string{}
 	}
-	r.custom[module] = fields
+	r.lacked[module] = notListed(known, fields)
 }
 
 func (r *reading) note(ctx context.Context, recs []*source.Record) error {
