@@ -15,7 +15,7 @@ func statusDurationsView(database string) view {
 		{name: "started_at", typ: typeTime, expr: "started", comment: "When the ticket got this status (UTC); where start_known is false the earliest it can have been"},
 		{name: "ended_at", typ: typeTime, expr: "ended", comment: "When it got another (UTC); NULL for the status it has now"},
 		{name: "seconds", typ: typeInt, expr: "dateDiff('second', started, ifNull(ended, now64(3, 'UTC')))", comment: "Length of the interval, of the status it has now until now"},
-		{name: "start_known", typ: "Bool", expr: "known", comment: "false where the beginning was not observed: what a ticket had been through before deskhouse saw it, or while no history was kept"},
+		{name: "start_known", typ: "Bool", expr: "known", comment: "false where the beginning was not observed: what a ticket had been through before deskhouse saw it, or while no history was kept. true says that the change into this status was seen at started_at, not that the ticket stayed in it throughout: a change whose event another overtook is not known"},
 	}, from: statusIntervals(database),
 		comment: "How long tickets that exist now were in each status, one row for each ticket and interval, from the history of tickets. A ticket without recorded changes has one interval, since closed_time if it is closed, else since its creation."}
 }

@@ -590,7 +590,7 @@ CREATE OR REPLACE VIEW `desk`.`ticket_status_durations`
     `started_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the ticket got this status (UTC); where start_known is false the earliest it can have been',
     `ended_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it got another (UTC); NULL for the status it has now',
     `seconds` Nullable(Int64) COMMENT 'Length of the interval, of the status it has now until now',
-    `start_known` Bool COMMENT 'false where the beginning was not observed: what a ticket had been through before deskhouse saw it, or while no history was kept'
+    `start_known` Bool COMMENT 'false where the beginning was not observed: what a ticket had been through before deskhouse saw it, or while no history was kept. true says that the change into this status was seen at started_at, not that the ticket stayed in it throughout: a change whose event another overtook is not known'
 )
 AS SELECT
     id AS `ticket_id`,
