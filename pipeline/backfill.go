@@ -15,6 +15,18 @@ import (
 // them changed. Such a row keeps its content stamp and is told in no history;
 // it counts as backfilled, never as drift.
 
+// pendingNames are the columns as people read them, with the table they are in.
+func pendingNames(pending []source.PendingColumn) (names []string) {
+	for _, c := range pending {
+		name := c.Column
+		if c.Register != source.Content {
+			name = c.Register.String() + "." + name
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
 // backfill notes what one complete reading fills.
 type backfill struct {
 	pending  []source.PendingColumn // when it began: what is added meanwhile waits for the next

@@ -51,7 +51,7 @@ func TestANewColumnIsBackfilledByAResync(t *testing.T) {
 				t.Fatalf("pending are %+v", got)
 			}
 			rows, changes := maps.Clone(w.wh.main[table]), len(w.wh.changes)
-			if verified, err := w.p.Verify(t.Context(), table); err != nil || verified.Repaired+verified.Backfilled != 0 || !maps.Equal(rows, w.wh.main[table]) {
+			if verified, err := w.p.Verify(t.Context(), table); err != nil || verified.Repaired+verified.Backfilled != 0 || !slices.Equal(verified.Pending, []string{field}) || !maps.Equal(rows, w.wh.main[table]) {
 				t.Errorf("verify: %+v, %v", verified, err)
 			}
 			report, err := w.resync(table, ResyncOptions{})
@@ -281,6 +281,19 @@ func TestHydrationAfterAnotherEditionTellsNothing(t *testing.T) {
 		}
 		if n := len(w.wh.changes) - changes; n != 1 {
 			t.Errorf("%d changes are told of one", n)
+		}
+	})
+}
+
+// The resync that finds a field fills it.
+func TestAResyncFillsTheFieldsItFinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := loaded(t, desksim.Config{Seed: 27, Tickets: 80})
+		with := w.forgetColumn(source.Tickets, "cf_region")
+		report, err := w.resync(source.Tickets, ResyncOptions{})
+		w.must(err)
+		if int(report.Backfilled) < len(with) || w.lacking(source.Tickets) > 0 || len(w.wh.PendingColumns(source.Tickets)) > 0 {
+			t.Errorf("%d rows have a value, %d lack it: %+v, pending %+v", len(with), w.lacking(source.Tickets), report, w.wh.PendingColumns(source.Tickets))
 		}
 	})
 }

@@ -45,6 +45,9 @@ func (p *Pipeline) resync(ctx context.Context, t source.Table, o ResyncOptions) 
 	before := p.progress.of(t)
 	p.progress.phase(t, PhaseResync, "")
 	defer p.progress.phase(t, before.Phase, before.Reason)
+	if err := p.columnsFirst(ctx, t); err != nil {
+		return source.RunReport{}, err
+	}
 	r, err := p.newRun(ctx, tp, o)
 	if err != nil {
 		return source.RunReport{}, err
@@ -54,6 +57,7 @@ func (p *Pipeline) resync(ctx context.Context, t source.Table, o ResyncOptions) 
 		err = errors.Join(err, p.recovered(ctx, t))
 	}
 	r.report.Finished = p.desk.ZohoNow()
+	r.report.Pending = pendingNames(p.wh.PendingColumns(t))
 	if err != nil {
 		r.report.Err = err.Error()
 	}
@@ -64,6 +68,24 @@ func (p *Pipeline) resync(ctx context.Context, t source.Table, o ResyncOptions) 
 	p.decided(ctx, ofResync, r.report, err)
 	p.progress.resynced(r.report)
 	return r.report, err
+}
+
+// columnsFirst gives a table the columns of the custom fields there are now: what
+// is added while the table is read already waits for the next resync. Without an
+// answer the table is read all the same.
+func (p *Pipeline) columnsFirst(ctx context.Context, t source.Table) error {
+	if !source.Lookup(t).HasCustom() {
+		return nil
+	}
+	_, fields, err := p.desk.Fields(ctx, source.ForSnapshot, source.Lookup(t).Module)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		p.log.Info().Err(err).Str("table", string(t)).Msg("fields cannot be listed before the resync: columns of new ones are filled by the next")
+		return nil
+	}
+	return p.schema.apply(ctx, t, fields)
 }
 
 // exclusively waits for a table to be loaded (a comparison with one that is not

@@ -55,6 +55,7 @@ func (p *Pipeline) verify(ctx context.Context, t source.Table) (source.RunReport
 	}
 	err = r.verify(ctx)
 	r.report.Finished = p.desk.ZohoNow()
+	r.report.Pending = pendingNames(p.wh.PendingColumns(t))
 	if err != nil {
 		r.report.Err = err.Error() // it is not complete
 	}

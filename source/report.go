@@ -67,4 +67,7 @@ type RunReport struct {
 	NotVisible          uint64 // GET refused: kept
 	Incomplete          bool   // no absence was derived
 	Err                 string // why it ended early, "" otherwise
+	// Pending are the columns that still wait for a backfill when it ended, of all
+	// registers. It is not stored.
+	Pending []string
 }

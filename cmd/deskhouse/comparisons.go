@@ -41,6 +41,7 @@ type runReply struct {
 	Drift          uint64    `json:"drift"`            // repaired + deleted + resurrected; verify: would be
 	Complete       bool      `json:"complete"`         // false: nothing was concluded from absence
 	Error          string    `json:"error,omitempty"`
+	Pending        []string  `json:"pending,omitempty"` // columns that wait for a backfill: no drift
 }
 
 type problemReply struct {
@@ -52,7 +53,7 @@ type problemReply struct {
 func runReplyOf(r source.RunReport) runReply {
 	return runReply{Run: r.Run, Table: string(r.Table), Trigger: r.Trigger, Started: r.Started.UTC(), Finished: r.Finished.UTC(), Read: r.Read,
 		Unchanged: r.Unchanged, Repaired: r.Repaired, Backfilled: r.Backfilled, Deleted: r.Deleted, Resurrected: r.Resurrected, MissedBySearch: r.MissedBySearch,
-		NotVisible: r.NotVisible, Drift: r.Repaired + r.Deleted + r.Resurrected, Complete: !r.Incomplete && r.Err == "", Error: r.Err}
+		NotVisible: r.NotVisible, Drift: r.Repaired + r.Deleted + r.Resurrected, Complete: !r.Incomplete && r.Err == "", Error: r.Err, Pending: r.Pending}
 }
 
 // eachTable compares tables side by side, departments after the others; one that
@@ -173,4 +174,9 @@ func printReports(reports []runReply) {
 	}
 	printTable(os.Stdout, []string{"TABLE", "READ", "UNCHANGED", "REPAIRED", "BACKFILLED", "DELETED", "RESURRECTED", "MISSED BY SEARCH", "NOT VISIBLE", "DRIFT", "COMPLETE"}, rows,
 		map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true, 9: true})
+	for _, r := range reports {
+		if len(r.Pending) > 0 {
+			fmt.Fprintf(os.Stdout, "%s: not filled yet, which is no drift: %s\n", r.Table, strings.Join(r.Pending, ", "))
+		}
+	}
 }
