@@ -205,7 +205,7 @@ func (a *answers) backlog() []string {
 			ever := count(groups[id], func(f fact) bool { return until(f.CreatedTime) })
 			done := count(groups[id], func(f fact) bool { return f.ClosedTime != nil && until(*f.ClosedTime) })
 			if ever > 0 {
-				lines = append(lines, fmt.Sprintf("%s | %s | %s | %d | %d | %d", day.Format(time.DateTime), id, a.department(id), opened, closed, ever-done))
+				lines = append(lines, fmt.Sprintf("%s | %s | %s | %d | %d | %d", day.Format(time.DateOnly), id, a.department(id), opened, closed, ever-done))
 			}
 		}
 	}
@@ -296,7 +296,7 @@ func (a *answers) ending() []string {
 		if !ok {
 			product = "∅"
 		}
-		lines = append(lines, fmt.Sprintf("%s | %s | %s | %s | %d", f.ID, f.ContractName, product, end.Format(time.DateTime), days))
+		lines = append(lines, fmt.Sprintf("%s | %s | %s | %s | %d", f.ID, f.ContractName, product, end.Format(time.DateOnly), days))
 	}
 	return lines
 }

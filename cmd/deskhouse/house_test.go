@@ -329,12 +329,14 @@ func keyOf(table string) string {
 	return "id"
 }
 
-// sql runs a query with the program; each row's values are text or nil.
+// sql runs a query with the program; numbers in rows are json.Number.
 func (h *house) sql(query string) []map[string]any {
 	h.t.Helper()
 	r := h.must("sql", "--json", query)
 	var rows []map[string]any
-	for dec := json.NewDecoder(&r.stdout); dec.More(); {
+	dec := json.NewDecoder(&r.stdout)
+	dec.UseNumber()
+	for dec.More() {
 		var row map[string]any
 		if err := dec.Decode(&row); err != nil {
 			h.t.Fatalf("%s: %v", query, err)

@@ -22,7 +22,10 @@ func sqlCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sql [QUERY]",
 		Short: "Run a query in a pipeline's warehouse (from standard input without an argument)",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Run a query in a pipeline's warehouse (from standard input without an argument).\n\n" +
+			"With --json each row is an object in the shapes of ClickHouse's JSON formats: numbers are numbers with all their digits, Bool, arrays and maps are\n" +
+			"JSON's own, times are text in UTC. Ids are larger than what JavaScript and some versions of jq read exactly: ask those for toString(id).",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query, err := queryOf(args, os.Stdin)
 			if err != nil {
@@ -114,8 +117,8 @@ func warehouseURL(ctx context.Context, cfg *config.Config, w config.Warehouse, n
 	return "", fmt.Errorf("pipeline %s has no warehouse yet, see `deskhouse status`", name)
 }
 
-// printQuery writes the rows of a query: an aligned table, or one JSON object a
-// line. Values are text as ClickHouse prints them; NULL is shown, or null.
+// printQuery writes the rows of a query: an aligned table of text, NULL shown as
+// such, or one JSON object a line (clickhouse.Result.NextJSON says how).
 func printQuery(ctx context.Context, out io.Writer, wh *clickhouse.Warehouse, query string, asJSON bool) error {
 	rows, err := wh.Query(ctx, query)
 	if err != nil {
@@ -123,18 +126,17 @@ func printQuery(ctx context.Context, out io.Writer, wh *clickhouse.Warehouse, qu
 	}
 	defer rows.Close()
 	w := bufio.NewWriter(out)
+	if asJSON {
+		err = writeJSON(w, rows)
+	} else {
+		err = writeTable(w, rows)
+	}
+	return errors.Join(err, w.Flush())
+}
+
+func writeTable(w io.Writer, rows *clickhouse.Result) error {
 	var lines [][]string
-	for {
-		values, null, ok := rows.Next()
-		if !ok {
-			break
-		}
-		if asJSON {
-			if err := writeJSONRow(w, rows.Columns, values, null); err != nil {
-				return err
-			}
-			continue
-		}
+	for values, null, ok := rows.Next(); ok; values, null, ok = rows.Next() {
 		for i := range values {
 			if null[i] {
 				values[i] = "NULL"
@@ -145,27 +147,32 @@ func printQuery(ctx context.Context, out io.Writer, wh *clickhouse.Warehouse, qu
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if !asJSON && len(rows.Columns) > 0 {
+	if len(rows.Columns) > 0 {
 		printTable(w, rows.Columns, lines, nil)
 	}
-	return w.Flush()
+	return nil
 }
 
-func writeJSONRow(w *bufio.Writer, columns, values []string, null []bool) error {
+func writeJSON(w *bufio.Writer, rows *clickhouse.Result) error {
+	for values, ok := rows.NextJSON(); ok; values, ok = rows.NextJSON() {
+		if err := writeJSONRow(w, rows.Columns, values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func writeJSONRow(w *bufio.Writer, columns []string, values []any) error {
 	for i, c := range columns {
 		sep := byte(',')
 		if i == 0 {
 			sep = '{'
 		}
-		var v any = values[i]
-		if null[i] {
-			v = nil
-		}
 		key, err := json.Marshal(c)
 		if err != nil {
 			return err
 		}
-		value, err := json.Marshal(v)
+		value, err := json.Marshal(values[i])
 		if err != nil {
 			return err
 		}

@@ -3,14 +3,11 @@ package clickhouse
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -22,6 +19,7 @@ type Result struct {
 	Columns []string
 	rows    chdriver.Rows // nil after a statement without a result
 	dest    []any
+	dates   []bool // columns of days without a time
 	err     error
 }
 
@@ -52,6 +50,7 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Result, error) {
 	r := &Result{Columns: rows.Columns(), rows: rows}
 	for _, t := range rows.ColumnTypes() {
 		r.dest = append(r.dest, reflect.New(t.ScanType()).Interface())
+		r.dates = append(r.dates, isDate(t.DatabaseTypeName()))
 	}
 	return r, nil
 }
@@ -88,18 +87,41 @@ func forPeople(err error) error {
 // Next reads the next row: each value as text, null tells which are NULL. The
 // slices are the caller's.
 func (r *Result) Next() (values []string, null []bool, ok bool) {
-	if r.rows == nil || r.err != nil || !r.rows.Next() {
-		return nil, nil, false
-	}
-	if err := r.rows.Scan(r.dest...); err != nil {
-		r.err = forPeople(err)
+	if !r.scan() {
 		return nil, nil, false
 	}
 	values, null = make([]string, len(r.dest)), make([]bool, len(r.dest))
 	for i, d := range r.dest {
-		values[i], null[i] = text(reflect.ValueOf(d).Elem())
+		values[i], null[i] = shows{r.dates[i]}.text(reflect.ValueOf(d).Elem())
 	}
 	return values, null, true
+}
+
+// NextJSON is Next with values for encoding/json, in the shapes of ClickHouse's
+// JSON formats by their defaults: numbers of any size as numbers with all their
+// digits (whoever reads them as doubles rounds beyond 2^53: ids are to be read
+// exactly, or asked for with toString), NaN and infinities as null, Bool, arrays,
+// maps and named tuples as what JSON has for them, times in UTC and all else as
+// text.
+func (r *Result) NextJSON() (values []any, ok bool) {
+	if !r.scan() {
+		return nil, false
+	}
+	values = make([]any, len(r.dest))
+	for i, d := range r.dest {
+		values[i] = shows{r.dates[i]}.json(reflect.ValueOf(d).Elem())
+	}
+	return values, true
+}
+
+func (r *Result) scan() bool {
+	if r.rows == nil || r.err != nil || !r.rows.Next() {
+		return false
+	}
+	if err := r.rows.Scan(r.dest...); err != nil {
+		r.err = forPeople(err)
+	}
+	return r.err == nil
 }
 
 // Err is why the rows ended, nil at the end of the result.
@@ -122,72 +144,4 @@ func (r *Result) Close() error {
 		return nil
 	}
 	return classify("close the result", r.rows.Close())
-}
-
-// text shows a value the way ClickHouse's own client does, near enough:
-// strings as they are, times in UTC, arrays and the rest in Go's notation.
-func text(v reflect.Value) (string, bool) {
-	if !v.IsValid() {
-		return "", true
-	}
-	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-		if v.IsNil() {
-			return "", true
-		}
-		v = v.Elem()
-	}
-	switch x := v.Interface().(type) {
-	case driver.Dynamic:
-		return text(reflect.ValueOf(x.Any()))
-	case driver.JSON, []driver.JSON, []driver.Dynamic:
-		return jsonText(v), false
-	case time.Time:
-		return timeText(x), false
-	case sql.NullString:
-		return x.String, !x.Valid
-	case fmt.Stringer:
-		return x.String(), false
-	}
-	switch v.Kind() {
-	case reflect.String:
-		return v.String(), false
-	case reflect.Float32, reflect.Float64:
-		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits()), false
-	case reflect.Slice:
-		return list(v), false
-	}
-	return fmt.Sprint(v.Interface()), false
-}
-
-func timeText(t time.Time) string {
-	if t.Nanosecond() == 0 {
-		return t.UTC().Format(time.DateTime)
-	}
-	return t.UTC().Format("2006-01-02 15:04:05.999999999")
-}
-
-func list(v reflect.Value) string {
-	s := "["
-	for i := range v.Len() {
-		if i > 0 {
-			s += ","
-		}
-		item, null := text(v.Index(i))
-		switch {
-		case null:
-			s += "NULL"
-		case isText(v.Type().Elem()):
-			s += literal(item)
-		default:
-			s += item
-		}
-	}
-	return s + "]"
-}
-
-func isText(t reflect.Type) bool {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.Kind() == reflect.String
 }
