@@ -42,12 +42,15 @@ func (k *keyedHash) of(text string) string {
 }
 
 // value is the JSON that takes a value's place: its hash as a string, null for
-// null, the empty text for one without anything but blanks, and for an array
-// that of its elements.
+// null, the empty text for one without anything but blanks, [] for an empty
+// array, and for an array of ids or texts of the catalog that of its elements.
+// Other arrays (of objects, labels of custom fields) are one text.
 func (k *keyedHash) value(kind Kind, raw string) string {
 	switch {
 	case IsNull(raw):
 		return "null"
+	case raw[0] == '[' && strings.Trim(raw[1:], " \t\r\n") == "]":
+		return "[]"
 	case kind == KindIDs || kind == KindStrings:
 		if texts, ok := ParseStrings(raw); ok {
 			return k.list(texts)

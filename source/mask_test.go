@@ -66,9 +66,9 @@ func TestMaskTakesOffWhatIsExcluded(t *testing.T) {
 }
 
 func TestMaskHashes(t *testing.T) {
-	m := mask(t, Tickets, Selection{Hash: []string{"email", "contact.email", "assignee_id", "entity_skills", "cf_*"}, Exclude: []string{"cf_x*"}})
+	m := mask(t, Tickets, Selection{Hash: []string{"email", "contact.email", "assignee_id", "entity_skills", "shared_department_ids", "cf_*"}, Exclude: []string{"cf_x*"}})
 	c := m.Record(parsed(t, Tickets, `{"id":"1","email":" Ann@Example.org ","assigneeId":7,"assignee":{"id":"7"},"entitySkills":["7","8"],
-		"contact":{"email":"ann@example.ORG"},"cf":{"cf_a":"ann@example.org","cf_b":null,"cf_c":"","cf_d":7,"cf_x1":"gone"}}`))
+		"contact":{"email":"ann@example.ORG"},"cf":{"cf_a":"ann@example.org","cf_b":null,"cf_c":"","cf_d":7,"cf_e":[ ],"cf_x1":"gone"},"sharedDepartments":[]}`))
 	value := func(name string) string { return c.Value(field(t, c.Resource, name)) }
 	mail, seven := value("email"), value("assigneeId")
 	if len(mail) != 34 || mail != value("contact.email") || strings.Contains(mail, "ann") {
@@ -77,9 +77,12 @@ func TestMaskHashes(t *testing.T) {
 	if got := value("entitySkills"); !strings.HasPrefix(got, "["+seven+",") {
 		t.Errorf("entitySkills %s, assigneeId %s", got, seven)
 	}
-	want := []Member{{"cf_a", mail}, {"cf_b", "null"}, {"cf_c", `""`}, {"cf_d", seven}}
+	want := []Member{{"cf_a", mail}, {"cf_b", "null"}, {"cf_c", `""`}, {"cf_d", seven}, {"cf_e", "[]"}}
 	if !slices.Equal(c.Custom, want) {
 		t.Errorf("custom %v, want %v", c.Custom, want)
+	}
+	if i := field(t, c.Resource, "sharedDepartments"); c.Value(i) != "[]" || c.Filled().Has(i) {
+		t.Errorf("an empty array became %s", c.Value(i))
 	}
 	if m.KeyID() == "" || len(m.KeyID()) != 8 {
 		t.Errorf("key id %q", m.KeyID())

@@ -29,17 +29,25 @@ func newCustomBlock(all []customColumn) customCells {
 		}
 		c.byAPI[field.APIName] = len(c.cells)
 		c.fields = append(c.fields, field)
-		c.cells = append(c.cells, newCustomCells(field.typ))
+		c.cells = append(c.cells, field.cells())
 	}
 	c.filled = make([]bool, len(c.cells))
 	return c
+}
+
+// cells decodes the field into its column.
+func (c customColumn) cells() cells {
+	if c.keyID != "" {
+		return &hashCells{}
+	}
+	return newCustomCells(c.typ)
 }
 
 // withFormer adds the columns that fields left.
 func (c customCells) withFormer(all []customColumn) customCells {
 	for _, field := range all {
 		if field.former {
-			c.formerly, c.former = append(c.formerly, field), append(c.former, newCustomCells(field.typ))
+			c.formerly, c.former = append(c.formerly, field), append(c.former, field.cells())
 		}
 	}
 	return c

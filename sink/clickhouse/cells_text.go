@@ -23,6 +23,17 @@ func (c *textCells) add(raw string) bool {
 	return c.put(text)
 }
 
+// hashCells is Nullable(String) for keyed hashes. An empty array has none: it is
+// NULL.
+type hashCells struct{ textCells }
+
+func (c *hashCells) add(raw string) bool {
+	if raw == "[]" {
+		return c.null(true)
+	}
+	return c.textCells.add(raw)
+}
+
 // scalarCells is Nullable(String) for custom fields of any type without a
 // column type of its own: numbers and booleans count as their text.
 type scalarCells struct{ nullable[string] }

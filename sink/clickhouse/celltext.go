@@ -15,6 +15,8 @@ func lastText(c sender) *string {
 	switch c := c.(type) {
 	case *textCells:
 		return lastOf(c.nullable, asIs)
+	case *hashCells:
+		return lastOf(c.nullable, asIs)
 	case *scalarCells:
 		return lastOf(c.nullable, asIs)
 	case *jsonCells:

@@ -68,7 +68,7 @@ func (l *layout) fieldCells(i int) fieldCells {
 	if !l.mask.Hashes(i) {
 		return newFieldCells(i, f)
 	}
-	c := newCells(source.KindString)
+	c := cells(&hashCells{})
 	if hashType(f.Kind) == typeStrings {
 		c = newCells(source.KindStrings)
 	}

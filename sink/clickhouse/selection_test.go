@@ -59,6 +59,8 @@ func TestSelectedColumns(t *testing.T) {
 		"%s", "SELECT arrayStringConcat(arraySort(groupArray(comment)), '|') FROM (SELECT comment FROM system.columns WHERE database = '"+w.cfg.Database+"' AND table = 'tickets' AND name IN ('email_hash', 'cf_c_hash') ORDER BY name DESC)")
 	email, _ := source.ParseString(rec.Value(fieldIndex(rec.Resource, "email")))
 	wantRow(t, w, "1\t1\t32\tA\t", "%s", "SELECT email_hash = '"+email+"', length(entity_skills_hash), length(cf_c_hash), cf_a, _extra FROM tickets WHERE id = 5")
+	put(t, w, 1, `{"id":"6","subject":"s","email":[],"entitySkills":[],"cf":{"cf_c":[]}}`)
+	wantRow(t, w, "∅\t0\t∅\t", "SELECT email_hash, length(entity_skills_hash), cf_c_hash, _extra FROM tickets WHERE id = 6")
 	filled, err := w.Filled(ctx, source.Tickets, []source.Key{rec.Key})
 	must(t, err)
 	if filled[rec.Key] != rec.Filled() {
@@ -194,3 +196,15 @@ func TestRowsThatAreLeftOut(t *testing.T) {
 }
 
 var farFuture, zeroTime = time.UnixMilli(1 << 50), time.Time{}
+
+func TestHashesHaveAText(t *testing.T) {
+	for raw, want := range map[string]string{`"0a"`: "0a", `[]`: "", `null`: ""} {
+		c := &hashCells{}
+		if !c.add(raw) {
+			t.Errorf("%s is refused", raw)
+		}
+		if text := lastText(c); (text == nil) != (want == "") || text != nil && *text != want {
+			t.Errorf("%s has the text %v", raw, text)
+		}
+	}
+}
