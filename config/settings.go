@@ -27,6 +27,7 @@ var fixedSettings = map[string]string{
 	"final":                                 "deskhouse says itself which tables it reads merged",
 	"limit":                                 "it would cut what deskhouse reads",
 	"offset":                                "it would cut what deskhouse reads",
+	"extremes":                              "it would add rows to what deskhouse reads",
 	"session_id":                            "deskhouse's statements run side by side, and a session runs one",
 	"session_timezone":                      "deskhouse's times are UTC",
 	"dialect":                               "deskhouse speaks ClickHouse's own",

@@ -92,6 +92,9 @@ func (h *house) diff(wantCode int, args ...string) schemaReply {
 	if err := json.Unmarshal(r.stdout.Bytes(), &reply); err != nil || r.code != wantCode {
 		h.t.Fatalf("schema --diff %v: exit code %d, want %d, %v\n%s%s", args, r.code, wantCode, err, r.stdout.String(), r.stderr.String())
 	}
+	if reply.Plan == nil {
+		h.t.Errorf("schema --diff %v: the plan is no list", args)
+	}
 	return reply
 }
 

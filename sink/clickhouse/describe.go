@@ -86,8 +86,8 @@ func (w *Warehouse) schema(ctx context.Context, tables []source.Table) (Schema, 
 	if err != nil {
 		return s, err
 	}
-	s.Plan = slices.Concat(s.Plan, planTables(w.cfg.Database, have, want), w.cfg.planRebuilds(layouts), planViews(w.cfg.Database, have, names, views, queries),
-		planLeftovers(w.cfg.Database, have, w.cfg.ourNames(tables), w.idle()))
+	s.Plan = append(s.Plan, slices.Concat(planTables(w.cfg.Database, have, want), w.cfg.planRebuilds(layouts), planViews(w.cfg.Database, have, names, views, queries),
+		planLeftovers(w.cfg.Database, have, w.cfg.ourNames(tables), w.idle()))...)
 	for i := range s.Plan {
 		if s.Plan[i].Columns == nil {
 			s.Plan[i].Columns = []string{}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 
 	chproto "github.com/ClickHouse/ch-go/proto"
@@ -179,6 +180,8 @@ func fromClient(op string, err error) *Error {
 		return &Error{Op: op, Err: context.Canceled}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Op: op, Err: context.DeadlineExceeded, Retry: true}
+	case wrongPort(err) != nil:
+		return &Error{Op: op, Err: wrongPort(err)}
 	case errors.As(err, &status):
 		return fromStatus(op, status.StatusCode)
 	case errors.As(err, &network):
@@ -190,6 +193,20 @@ func fromClient(op string, err error) *Error {
 		return &Error{Op: op, Err: fmt.Errorf("%w: connection lost", ErrUnreachable), Retry: true}
 	}
 	return &Error{Op: op, Err: fmt.Errorf("driver refused (%T)", root(err))}
+}
+
+// wrongPort tells the two protocols of a server apart, nil when err is about
+// something else: HTTP answers a native client with text, of which the driver
+// takes the H of "HTTP/1.1" for a packet, and the native port tells an HTTP
+// client in words that it is none (ClickHouse src/Server/TCPHandler.cpp).
+func wrongPort(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "unexpected packet [72] from server"):
+		return fmt.Errorf("%w: url starts with clickhouse:// and its port speaks HTTP: write http://, or the native port (usually 9000)", ErrConfig)
+	case strings.Contains(text, "is for clickhouse-client program"):
+		return fmt.Errorf("%w: url starts with http:// and its port speaks the native protocol: write clickhouse://, or the HTTP port (usually 8123)", ErrConfig)
+	}
+	return nil
 }
 
 // bareNetwork keeps the part of a network error that names address and cause,

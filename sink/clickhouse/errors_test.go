@@ -44,6 +44,8 @@ func TestErrorsAreClassifiedByCode(t *testing.T) {
 		{"time-out of a URL", &url.Error{Op: "Post", URL: "http://u:secret@h", Err: context.DeadlineExceeded}, context.DeadlineExceeded, true, ""},
 		{"cut connection", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), ErrUnreachable, true, "connection lost"},
 		{"cancelled", fmt.Errorf("x: %w", context.Canceled), context.Canceled, false, ""},
+		{"the HTTP port for the native one", errors.New("[handshake] unexpected packet [72] from server"), ErrConfig, false, "speaks HTTP: write http://"},
+		{"the native port for the HTTP one", &driver.HTTPError{StatusCode: 400, Err: errors.New("Port 9000 is for clickhouse-client program, secret")}, ErrConfig, false, "write clickhouse://"},
 		{"anything else", errors.New("cannot convert secret"), nil, false, "*errors.errorString"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
