@@ -146,20 +146,21 @@ const null = "null"
 // Record returns the record as it may be stored. A value that is left out is
 // null there, but its key counts as present: it is not missing, so nothing need
 // be read again. The given record is not changed, and its text is shared.
-func (m *Mask) Record(r *Record) *Record { return m.apply(r, m.value) }
+func (m *Mask) Record(r *Record) *Record { return m.apply(r, m.value, m.leavesOut) }
 
 // Stored is Record for a record that was stored already, under this selection or
-// an earlier one: what is a hash there stays the hash it is.
+// an earlier one: what is a hash there stays the hash it is. What is stored does
+// not tell an absent department from none, so it counts as none.
 func (m *Mask) Stored(r *Record) *Record {
 	return m.apply(r, func(t treatment, kind Kind, raw string) string {
 		if t == hashed && isHashed(raw) {
 			return raw
 		}
 		return m.value(t, kind, raw)
-	})
+	}, m.leavesStored)
 }
 
-func (m *Mask) apply(r *Record, value func(treatment, Kind, string) string) *Record {
+func (m *Mask) apply(r *Record, value func(treatment, Kind, string) string, leaves func(*Record) bool) *Record {
 	if m == nil || r == nil {
 		return r
 	}
@@ -180,7 +181,7 @@ func (m *Mask) apply(r *Record, value func(treatment, Kind, string) string) *Rec
 		}
 	}
 	c.Fingerprint = fingerprint(&c)
-	if m.leavesOut(r) {
+	if leaves(r) {
 		c.leaveOut()
 	}
 	return &c
@@ -257,6 +258,11 @@ func (m *Mask) leavesOut(r *Record) bool {
 		return false
 	}
 	return !r.Present.Has(m.department) || m.leavesValue(r.Value(m.department))
+}
+
+// leavesStored is leavesOut for a stored record.
+func (m *Mask) leavesStored(r *Record) bool {
+	return m.department >= 0 && m.leavesValue(r.Value(m.department))
 }
 
 // TellsDepartment reports whether a record has the key of its departments, which

@@ -360,3 +360,17 @@ func TestEditionFollowsTheColumnsNotTheDepartments(t *testing.T) {
 		}
 	}
 }
+
+// A stored record of no department has no value to tell so.
+func TestStoredWithoutADepartment(t *testing.T) {
+	r := parsed(t, Products, `{"id":"1","productName":"p"}`)
+	for _, s := range []struct {
+		of                Selection
+		read, storedLeave bool
+	}{{Selection{Except: []uint64{1}}, true, false}, {Selection{Only: []uint64{1}}, true, true}} {
+		m := mask(t, Products, s.of)
+		if read, stored := m.Record(r).LeftOut, m.Stored(r).LeftOut; read != s.read || stored != s.storedLeave {
+			t.Errorf("%+v: left out %v, stored %v", s.of, read, stored)
+		}
+	}
+}

@@ -51,18 +51,18 @@ func (w *Warehouse) convert(ctx context.Context, from *layout, retired map[strin
 // convertRows bounds a block of the server's: documents are long.
 const convertRows = 4096
 
-// copyAcross is copyRows for a shadow of another layout.
+// copyAcross is copyRows for a shadow of another layout, or under a selection.
 func (w *Warehouse) copyAcross(ctx context.Context, from *layout, s shadow, where string) error {
-	out := w.stream(s.layout, source.Content, s.name)
+	out := w.stream(s.writes(from), source.Content, s.name)
 	err := w.convert(ctx, from, s.retired, where, func(row source.Row, kept keptValues) error {
-		out.filling.custom.held = kept
+		out.filling.custom.held = s.keeps(from, kept)
 		out.filling.addMain(&row, w.fence.Load())
 		return out.next(ctx)
 	})
 	return out.close(ctx, err)
 }
 
-// carryAcross is carryOver into a shadow of another layout.
+// carryAcross is carryOver into a shadow of another layout, or under a selection.
 func (w *Warehouse) carryAcross(ctx context.Context, from *layout, s shadow, rows []source.Row, epoch uint64) error {
 	for part := range slices.Chunk(rows, maxKeys) {
 		if err := w.carryPart(ctx, from, s, part, epoch); err != nil {
@@ -83,9 +83,9 @@ func (w *Warehouse) carryPart(ctx context.Context, from *layout, s shadow, rows 
 	if err != nil {
 		return err
 	}
-	out := w.stream(s.layout, source.Content, s.name)
+	out := w.stream(s.writes(from), source.Content, s.name)
 	add := func(row source.Row, kept keptValues) error {
-		out.filling.custom.held = kept
+		out.filling.custom.held = s.keeps(from, kept)
 		out.filling.addMain(&row, epoch)
 		return out.next(ctx)
 	}

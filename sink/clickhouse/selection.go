@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,4 +122,27 @@ func (l *layout) unselected() source.FieldSet {
 		}
 	}
 	return set
+}
+
+// emptySides empties the side rows of records that are left out in a main table
+// or its shadow, deleted ones among them: no reading brings those any more.
+// Of two rows with one version the one written last stays.
+func (w *Warehouse) emptySides(ctx context.Context, t source.Table, name string) error {
+	l, err := w.layout(t)
+	if err != nil || l.mask == nil {
+		return err
+	}
+	for _, reg := range l.sides() {
+		if err := w.exec(ctx, "empty rows that are left out in "+sideName(t, reg), emptySideSQL(w.cfg.Database, l, reg, name, w.fence.Load())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func emptySideSQL(database string, l *layout, reg source.Register, name string, epoch uint64) string {
+	t := l.res.Table
+	order, side := idents(orderOf(t)), qualified(database, sideName(t, reg))
+	return fmt.Sprintf("INSERT INTO %s (%s, %s)\nSELECT %s, _version, greatest(_epoch, %d), _as_of, _rank, _hash, 1\nFROM %s FINAL\nWHERE _left_out = 0 AND (%s) IN (SELECT %s FROM %s FINAL WHERE _left_out = 1)",
+		side, order, idents(stateNames(sideState)), order, epoch, side, order, order, qualified(database, name))
 }

@@ -45,6 +45,21 @@ func (s shadow) writes(main *layout) *layout {
 	return main
 }
 
+// keeps is what a row of the main table keeps in the shadow.
+func (s shadow) keeps(main *layout, kept keptValues) keptValues {
+	if s.layout != nil {
+		return main.inOther(kept, nil)
+	}
+	return kept
+}
+
+// converts reports whether rows of the main table pass this process on their way
+// into the shadow: they get another layout, or the selection takes off them what
+// it left out since they were written.
+func (s shadow) converts(main *layout) bool {
+	return s.layout != nil || s.name != "" && main.mask != nil
+}
+
 // of is the shadow of a table, "" without a rebuild.
 func (s *shadows) of(t source.Table) string {
 	s.mu.Lock()
@@ -142,7 +157,12 @@ func (w *Warehouse) createShadow(ctx context.Context, l *layout, name string) (s
 	if w.cfg.layout(t, nil).document != l.document {
 		return w.createOther(ctx, l, name)
 	}
-	return shadow{name: name}, w.exec(ctx, "make the shadow of "+mainName(t), shadowSQL(w.cfg.Database, t, name))
+	tables, err := w.have(ctx)
+	if err != nil {
+		return shadow{}, err
+	}
+	s := shadow{name: name, retired: retiredPaths(tables[mainName(t)])}
+	return s, w.exec(ctx, "make the shadow of "+mainName(t), shadowSQL(w.cfg.Database, t, name))
 }
 
 // shadowSQL takes everything but the comment from the main table: columns that

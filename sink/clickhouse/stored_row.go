@@ -107,7 +107,7 @@ func (r *storedRow) record(key source.Key) (*source.Record, error) {
 	} else {
 		o.member(nil, "id", quotedJSON(key.String()))
 	}
-	r.kept = keptValues{}
+	r.kept = keptValues{byColumn: map[string]string{}}
 	unknown := r.fieldsOf(extra, &o)
 	if r.layout.document {
 		o.members(*r.scalars[0])
@@ -122,7 +122,7 @@ func (r *storedRow) record(key source.Key) (*source.Record, error) {
 			o.member(customParents, name, m.Value)
 		default:
 			if raw, selected := r.layout.mask.StoredCustom(name, m.Value); selected {
-				r.kept.leave(name, raw)
+				r.kept.extra = append(r.kept.extra, source.Member{Name: name, Value: raw})
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func (r *storedRow) columns(o *objectText, extra []source.Member) {
 		switch {
 		case text == "":
 		case v.former != nil:
-			r.kept.leave(v.former.APIName, text)
+			r.kept.byColumn[v.columns[0].name] = text
 		default:
 			o.member(v.path[:len(v.path)-1], v.path[len(v.path)-1], text)
 		}

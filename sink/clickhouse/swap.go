@@ -29,6 +29,9 @@ func (w *Warehouse) SwapRebuild(ctx context.Context, t source.Table) (copied uin
 	if err := w.checkFence(ctx, mainName(t)); err != nil {
 		return 0, err
 	}
+	if err := w.emptySides(ctx, t, name); err != nil {
+		return 0, err
+	}
 	return copied, w.exchange(ctx, t, name)
 }
 
@@ -77,13 +80,14 @@ func (w *Warehouse) compareShadow(ctx context.Context, t source.Table, name stri
 
 // copyRows copies current rows of a main table into its shadow, inside the
 // server, exactly as stored but for the epoch: the fence refuses what an
-// earlier leader wrote. Repeating it is harmless.
+// earlier leader wrote. Rows of another layout, or of a table with a selection,
+// are converted instead. Repeating it is harmless.
 func (w *Warehouse) copyRows(ctx context.Context, t source.Table, name, where string) error {
-	if s := w.shadows.get(t); s.layout != nil {
-		from, err := w.layout(t)
-		if err != nil {
-			return err
-		}
+	from, err := w.layout(t)
+	if err != nil {
+		return err
+	}
+	if s := w.shadows.get(t); s.converts(from) {
 		return w.copyAcross(ctx, from, s, where)
 	}
 	cols, err := w.insertable(ctx, name)

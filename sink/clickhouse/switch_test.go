@@ -48,7 +48,13 @@ var carried = map[Layout]*strings.Replacer{
 // contents shows all that describes the records of a table.
 func contents(t testing.TB, w *Warehouse) []string {
 	t.Helper()
-	all := rows(t, w, "SELECT * EXCEPT (_synced_at, _epoch, _extra) FROM tickets_all FINAL ORDER BY id")
+	l, err := w.layout(source.Tickets)
+	must(t, err)
+	doc := "" // as text: the driver cannot read a block with paths such as subject and subject.a
+	if l.document {
+		doc = "REPLACE (toString(doc) AS doc)"
+	}
+	all := rows(t, w, "SELECT * EXCEPT (_synced_at, _epoch, _extra) %s FROM tickets_all FINAL ORDER BY id", doc)
 	for i, extra := range rows(t, w, "SELECT _extra FROM tickets_all FINAL ORDER BY id") {
 		kept, err := membersOf(extra)
 		must(t, err)

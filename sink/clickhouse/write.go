@@ -51,7 +51,7 @@ func (w *Warehouse) writeInto(ctx context.Context, l *layout, into shadow, rows 
 	if err != nil {
 		return err
 	}
-	if into.layout != nil {
+	if into.name != mainName(l.res.Table) && into.converts(l) {
 		return w.carryAcross(ctx, l, into, carried, epoch)
 	}
 	return w.carryOver(ctx, l, into.name, carried, epoch)
