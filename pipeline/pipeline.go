@@ -169,6 +169,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	for _, t := range p.cfg.Tables {
 		g.Go(func() error { return p.live(ctx, t) })
 	}
+	g.Go(func() error { p.warnOfDepartments(ctx); return nil })
 	g.Go(func() error { return p.beats(ctx) })
 	g.Go(func() error { return p.names(ctx) })
 	if p.cfg.Mode == Follow {

@@ -139,6 +139,9 @@ func (p *Pipeline) newRun(ctx context.Context, tp *table, o ResyncOptions) (*run
 // exchange of a rebuilt table.
 func (r *run) all(ctx context.Context) (err error) {
 	t := r.tp.w.table
+	if err := r.selects(ctx); err != nil {
+		return err
+	}
 	if r.options.AcceptLoss {
 		if err := r.accept(ctx, t); err != nil {
 			return err

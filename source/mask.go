@@ -90,6 +90,14 @@ func (m *Mask) Selects(department uint64) bool {
 	return !slices.Contains(m.except, department)
 }
 
+// Departments are those that the selection names; at most one list is not empty.
+func (m *Mask) Departments() (only, except []uint64) {
+	if m == nil {
+		return nil, nil
+	}
+	return m.only, m.except
+}
+
 // maxCustom bounds the custom fields that are remembered; a portal has some
 // hundreds.
 const maxCustom = 10_000

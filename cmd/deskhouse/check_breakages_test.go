@@ -133,6 +133,7 @@ func breakages() []breakage {
 			c.replace("connections:\n", fmt.Sprintf("connections:\n  second: {data_center: us, org_id: \"%d\", client_id: 1000.SIMULATEDCLIENT, client_secret: simulated-secret, refresh_token: 1000.simulated.refresh, accounts_url: %q, desk_url: %q}\n", c.portal.OrgID(), c.desk, c.desk))
 		}, item: "shared limits", result: resultWarning, says: []string{"main and second", "portal", "client id"}},
 
+		{name: "a department that the portal has not", broken: set("password: pw}}", `password: pw}, tables: {tickets: {departments: {only: ["77"]}}}}`), item: pipe + "selection of tickets", result: resultWarning, says: []string{"1 of its 1", "77", "tables.tickets.departments"}},
 		{name: "wrong ClickHouse password", broken: set("password: pw", "password: wrong"), item: pipe + "warehouse", result: resultFailure, says: []string{"refused user or password", "warehouse.password"}},
 		{name: "no ClickHouse", broken: func(c *checked) {
 			c.replace(c.server(), freePort(c.t))

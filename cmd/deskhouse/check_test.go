@@ -139,7 +139,7 @@ func TestConnectingDocs(t *testing.T) {
 	named := regexp.MustCompile(`^(connection|pipeline) \S+ `)
 	for _, b := range append(breakages(), breakage{item: itemState}, breakage{item: itemKey}, breakage{item: itemDisk}, breakage{item: "NATS replicas"}, breakage{item: "state server"}) {
 		item := named.ReplaceAllString(b.item, "$1 … ")
-		for _, kind := range []string{"scope ", "table "} {
+		for _, kind := range []string{"scope ", "table ", "selection of "} {
 			if before, _, found := strings.Cut(item, kind); found {
 				item = before + kind + "…"
 			}

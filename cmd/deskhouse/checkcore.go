@@ -68,6 +68,7 @@ func (c *core) checkPipe(ctx context.Context, p *pipe, cc *connCheck) []finding 
 	for _, t := range tablesOf(p.cfg) {
 		findings = append(findings, cc.table("pipeline "+p.name+" table "+string(t), t))
 	}
+	findings = append(findings, checkSelected(p, cc.departments)...)
 	findings = append(findings, c.checkHook(p, cc))
 	return append(findings, c.checkWarehouse(ctx, p, cc.departments)...)
 }

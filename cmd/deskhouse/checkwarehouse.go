@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"deskhouse/sink/clickhouse"
@@ -148,6 +150,28 @@ func grantsText(grants []clickhouse.Grant) string {
 		parts[i] = fmt.Sprintf("%s (%s)", g, g.For)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// checkSelected looks for departments that a selection names and the agent does
+// not see: one digit wrong, and a table is empty without an error.
+func checkSelected(p *pipe, visible map[uint64]bool) (findings []finding) {
+	if visible == nil || len(visible) >= mostDepartments {
+		return nil
+	}
+	for _, t := range tablesOf(p.cfg) {
+		only, except := p.masks[t].Departments()
+		var unknown []string
+		for _, id := range slices.Concat(only, except) {
+			if !visible[id] {
+				unknown = append(unknown, strconv.FormatUint(id, 10))
+			}
+		}
+		if len(unknown) > 0 {
+			findings = append(findings, warned("pipeline "+p.name+" selection of "+string(t), "correct tables."+string(t)+".departments, or let the agent see them",
+				"%d of its %d departments are not visible to the agent: %s", len(unknown), len(only)+len(except), strings.Join(unknown[:min(5, len(unknown))], ", ")))
+		}
+	}
+	return findings
 }
 
 // checkDepartments looks for departments that the warehouse shows and the agent
